@@ -1,0 +1,91 @@
+"""The protocol that every backend satisfies.
+
+Verbs may be repeated: starting what is started, stopping what is gone, is success. They return once the
+wish is handed over, not once it has come true; what came true arrives by `observe`.
+Errors are ours: Unavailable (keep state, try again), Refused (says why), Gone.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from bridge.core.group import Group
+from bridge.core.job import End
+from bridge.core.nodes import Node
+
+Target = Literal["batch", "steps", "all"]
+"""batch: the batch shell alone; steps: what srun started; all: every process of the job."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """How one attempt stands at the backend."""
+
+    job_id: int
+    attempt: int
+    phase: Literal["starting", "running", "ended", "lost", "not_started"]
+    """not_started: given up before the script was started, and it never will be."""
+    at: float
+    """When the phase began, epoch seconds, by the agent's clock."""
+    end: End | None = None
+    """Set when ended."""
+    why: str = ""
+    derived_exit_status: int = 0
+    steps: tuple["StepSighting", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StepSighting:
+    step_id: int
+    name: str
+    node_list: tuple[str, ...]
+    tasks: int
+    cpus: int
+    started_at: float
+    ended_at: float | None
+    exit_status: int
+    signal: int
+    max_rss_kib: int = 0
+    user_seconds: float = 0.0
+    system_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """`full`: every attempt the backend knows of is listed; one that is missing is not there."""
+
+    sightings: tuple[Sighting, ...]
+    full: bool = False
+    nodes_changed: bool = False
+
+
+class Backend(Protocol):
+    name: str
+
+    async def open(self) -> None:
+        """Make ready. Raises Unavailable."""
+
+    async def close(self) -> None:
+        """Leave running jobs alone and let go."""
+
+    async def start(self, groups: Sequence[Group]) -> None:
+        """Start each group, all its nodes or none. Refused names what is wrong with the group."""
+
+    def observe(self) -> AsyncIterator[Observation]:
+        """First the full picture, then changes; the full picture again after any gap."""
+
+    async def signal(self, job_id: int, attempt: int, number: int, to: Target) -> None:
+        """Gone when the attempt has ended."""
+
+    async def stop(self, job_id: int, attempt: int, why: Literal["cancel", "requeue"]) -> None:
+        """End the attempt: TERM to all, KillWait, KILL."""
+
+    async def set_time_limit(self, job_id: int, attempt: int, time_limit_seconds: int | None) -> None: ...
+
+    async def forget(self, job_id: int, attempt: int) -> None:
+        """The end is committed: what the backend kept of the attempt may go."""
+
+    async def nodes(self) -> tuple[Node, ...]: ...
+
+    async def read_output(self, uid: int, gid: int, path: str, offset: int, limit_bytes: int) -> bytes:
+        """A part of a job's output file, opened with the rights of the job's user. Gone when there is none."""

@@ -1,0 +1,98 @@
+"""Nodes and partitions as a backend describes them, and the site's rules. Values only."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class NodeState(StrEnum):
+    UP = "UP"
+    DRAIN = "DRAIN"
+    """Takes no new work; what runs goes on."""
+    DOWN = "DOWN"
+    """Lost; what ran there is lost too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    name: str
+    cpus: int
+    memory_mib: int
+    features: tuple[str, ...] = ()
+    gres: tuple[tuple[str, str | None, int], ...] = ()
+    """(name, type, count)"""
+    state: NodeState = NodeState.UP
+    reason: str = ""
+    reason_by: str = ""
+    reason_at: float | None = None
+    sockets: int = 1
+    threads_per_core: int = 1
+    temporary_disk_mib: int = 0
+    weight: int = 1
+    boot_at: float | None = None
+    backend: str = "local"
+
+    @property
+    def cores_per_socket(self) -> int:
+        return max(1, self.cpus // (self.sockets * self.threads_per_core))
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    name: str
+    backend: str
+    nodes: tuple[str, ...]
+    is_default: bool = False
+    max_time_seconds: int | None = None
+    """None: unlimited."""
+    default_time_seconds: int | None = None
+    """None: max_time."""
+    max_nodes: int | None = None
+    min_nodes: int = 0
+    max_cpus_per_node: int | None = None
+    default_memory_per_cpu_mib: int | None = None
+    default_memory_per_node_mib: int | None = None
+    max_memory_per_node_mib: int | None = None
+    allow_users: tuple[str, ...] | None = None
+    """None: everybody. So the next."""
+    allow_groups: tuple[str, ...] | None = None
+    allow_accounts: tuple[str, ...] | None = None
+    priority_tier: int = 1
+    state: str = "UP"
+    """UP | DOWN | DRAIN | INACTIVE"""
+    patience_seconds: int = 300
+    oversubscribe: bool = False
+    whole_nodes: bool = False
+    """Every job gets its nodes whole (OverSubscribe=EXCLUSIVE)."""
+    accounts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What the rules of submission and scheduling need to know about the site."""
+
+    cluster_name: str = "bridge"
+    partitions: tuple[Partition, ...] = ()
+    max_array_size: int = 1001
+    max_script_bytes: int = 4 * 1024 * 1024
+    kill_wait_seconds: int = 30
+    job_requeue: bool = True
+    kill_invalid_depend: bool = False
+    enforce_part_limits: bool = False
+    default_append: bool = False
+    licenses: tuple[tuple[str, int], ...] = ()
+    min_job_age_seconds: int = 300
+    default_account: str | None = None
+    accounts: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """user → accounts, the first is the default; empty: accounts are not checked."""
+    qos: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """user → qualities of service granted; empty: not checked."""
+    known_accounts: tuple[str, ...] = ()
+    accept_options: tuple[str, ...] = ()
+    """Options of site plug-ins (such as container-image) to record instead of refusing."""
+
+    def partition(self, name: str) -> Partition | None:
+        return next((p for p in self.partitions if p.name == name), None)
+
+    @property
+    def default_partition(self) -> Partition | None:
+        return next((p for p in self.partitions if p.is_default), None)

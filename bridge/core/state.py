@@ -1,0 +1,611 @@
+"""The state machine: events in, new job and instructions out. Nothing outside is read or changed.
+
+    PENDING ──Placed──▶ CONFIGURING ──Began──▶ RUNNING ──Ended──▶ COMPLETED, FAILED, TIMEOUT,
+       ▲                    │  │                │   │              OUT_OF_MEMORY, NODE_FAIL
+       └─────NotStarted─────┘  └──StopAsked─────┘   │
+       ▲                             ▼              │
+       └──(requeue)────────── COMPLETING ──Ended──▶ CANCELLED, or PENDING again
+
+A waiting job ends by StopAsked (CANCELLED), NeverSatisfied (CANCELLED, where the site says so) and
+DeadlineMissed. A final job becomes PENDING again by Requeued only.
+Source of the states, codes and reasons: Slurm 25.11 as recorded in tests/slurm-oracle.jsonl.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from bridge.core.errors import IllegalStep
+from bridge.core.job import FINAL, ON_NODES, End, Job, JobState, Share, Stop
+from bridge.core.reasons import Reason
+from bridge.core.request import UNLIMITED_SECONDS, JobRequest
+
+REQUEUE_DELAY_SECONDS = 120
+"""Slurm lets a requeued job wait about two minutes, so that a node in trouble does not take it at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Nodes were chosen; a backend is about to be asked to start the job there."""
+
+    at: float
+    nodes: tuple[Share, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Began:
+    """The script was started on the first node."""
+
+    at: float
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """All processes of the attempt are gone, and this is how the script ended."""
+
+    at: float
+    attempt: int
+    end: End
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The attempt is certainly over, and nobody saw how."""
+
+    at: float
+    attempt: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotStarted:
+    """The attempt was given up before its script was started; it certainly never will be."""
+
+    at: float
+    attempt: int
+    why: str
+    reason: Reason = Reason.RESOURCES
+    retry_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StopAsked:
+    """scancel, or an operator. `signal` None: the whole job is to end (TERM, wait, KILL)."""
+
+    at: float
+    by_uid: int
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Requeued:
+    at: float
+    by_uid: int
+    hold: bool = False
+    special_exit: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    at: float
+    by_uid: int
+    by_admin: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    at: float
+    by_uid: int
+    priority: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """The reason why a waiting job has not started; `eligible` when nothing but room is missing."""
+
+    at: float
+    reason: Reason
+    detail: str = ""
+    eligible: bool = False
+    dependency_text: str | None = None
+    """What is left of the dependency; None: unchanged."""
+
+
+@dataclass(frozen=True, slots=True)
+class NeverSatisfied:
+    at: float
+    kill: bool
+    dependency_text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlineMissed:
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Suspended:
+    at: float
+    by_uid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    at: float
+    by_uid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Updated:
+    """scontrol update: the request as it is to be, and what is derived from it."""
+
+    at: float
+    by_uid: int
+    what: str
+    """For the history: `TimeLimit 00:10:00 → 00:05:00`."""
+    request: JobRequest
+    time_limit_seconds: int
+    partition: str
+    begin_at: float | None
+    priority: int
+    dependency_text: str = ""
+
+
+Event = (
+    Placed
+    | Began
+    | Ended
+    | Lost
+    | NotStarted
+    | StopAsked
+    | Requeued
+    | Held
+    | Released
+    | Waits
+    | NeverSatisfied
+    | DeadlineMissed
+    | Suspended
+    | Resumed
+    | Updated
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Ask the backend to start the attempt."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class EndGroup:
+    """Ask the backend to end the attempt: TERM, KillWait, KILL."""
+
+    attempt: int
+    why: Literal["cancel", "requeue"]
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """The attempt's end is on record; the backend may clean up what it kept."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    attempt: int
+    resume: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NewLimit:
+    """Tell the running attempt its new time limit."""
+
+    attempt: int
+    time_limit_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class WakeDependants:
+    """Others may wait for this job's start or end."""
+
+    job_id: int
+
+
+Instruction = Start | EndGroup | Forget | Pause | NewLimit | WakeDependants
+Step = tuple[Job, list[Instruction]]
+
+
+def advance(job: Job, event: Event) -> Step:
+    """Apply one event. Raises IllegalStep where the table has none for the job's state."""
+    step = _STEPS.get((job.state, type(event)))
+    if step is None:
+        raise IllegalStep(f"job {job.key}, attempt {job.attempt}, is {job.state}: no step for {event!r}")
+    return step(job, event)
+
+
+def is_legal(job: Job, event_type: type) -> bool:
+    return (job.state, event_type) in _STEPS
+
+
+# ── steps of a waiting job ────────────────────────────────────────────────────────────────────────
+
+
+def _place(job: Job, event: Placed) -> Step:
+    attempt = job.attempt + 1
+    placed = job.changed(
+        state=JobState.CONFIGURING,
+        reason=Reason.NONE,
+        reason_detail="",
+        attempt=attempt,
+        nodes=event.nodes,
+        end=None,
+        stop=None,
+        cancelled_by_uid=None,
+        started_at=None,
+        ended_at=None,
+        suspended_seconds=0.0,
+        derived_exit_status=0,
+        dependency_text="",
+    )
+    return placed, [Start(attempt)]
+
+
+def _cancel_waiting(job: Job, event: StopAsked) -> Step:
+    ended = job.changed(
+        state=JobState.CANCELLED,
+        started_at=event.at,
+        ended_at=event.at,
+        cancelled_by_uid=event.by_uid,
+        end=End(cause="stopped"),
+        nodes=(),
+    )
+    return ended, [WakeDependants(job.id)]
+
+
+def _hold(job: Job, event: Held) -> Step:
+    reason = Reason.HELD_ADMIN if event.by_admin else Reason.HELD_USER
+    return job.changed(
+        priority=0,
+        reason=reason,
+        reason_detail="",
+        held_by_admin=event.by_admin or job.held_by_admin,
+        eligible_at=None,
+    ), []
+
+
+def _release(job: Job, event: Released) -> Step:
+    return job.changed(
+        state=JobState.PENDING,
+        priority=event.priority,
+        held_by_admin=False,
+        reason=Reason.NONE,
+        reason_detail="",
+    ), []
+
+
+def _wait(job: Job, event: Waits) -> Step:
+    return job.changed(
+        reason=event.reason,
+        reason_detail=event.detail,
+        eligible_at=(job.eligible_at or event.at) if event.eligible else None,
+        dependency_text=job.dependency_text if event.dependency_text is None else event.dependency_text,
+    ), []
+
+
+def _never(job: Job, event: NeverSatisfied) -> Step:
+    if not event.kill:
+        return job.changed(
+            reason=Reason.DEPENDENCY_NEVER_SATISFIED,
+            reason_detail="",
+            eligible_at=None,
+            dependency_text=event.dependency_text,
+        ), []
+    ended = job.changed(
+        state=JobState.CANCELLED,
+        reason=Reason.DEPENDENCY_NEVER_SATISFIED,
+        dependency_text=event.dependency_text,
+        started_at=event.at,
+        ended_at=event.at,
+        end=End(cause="stopped"),
+    )
+    return ended, [WakeDependants(job.id)]
+
+
+def _miss_deadline(job: Job, event: DeadlineMissed) -> Step:
+    ended = job.changed(
+        state=JobState.DEADLINE,
+        reason=Reason.DEADLINE,
+        started_at=event.at,
+        ended_at=event.at,
+        end=End(signal=1, cause="deadline"),
+    )
+    return ended, [WakeDependants(job.id)]
+
+
+def _update_waiting(job: Job, event: Updated) -> Step:
+    return job.changed(
+        request=event.request,
+        time_limit_seconds=event.time_limit_seconds,
+        partition=event.partition,
+        begin_at=event.begin_at,
+        priority=event.priority,
+        dependency_text=event.dependency_text,
+        # What it waits for may have changed: looked at afresh.
+        reason=job.reason if event.priority == 0 else Reason.NONE,
+        eligible_at=None if event.priority == 0 else job.eligible_at,
+    ), []
+
+
+# ── steps of a job on nodes ───────────────────────────────────────────────────────────────────────
+
+
+def _begin(job: Job, event: Began) -> Step:
+    if event.attempt != job.attempt:
+        return job, []
+    return job.changed(state=JobState.RUNNING, started_at=event.at, reason=Reason.NONE), [WakeDependants(job.id)]
+
+
+def _begin_completing(job: Job, event: Began) -> Step:
+    """A cancel overtook the start; the time of the start still counts."""
+    if event.attempt != job.attempt or job.started_at is not None:
+        return job, []
+    return job.changed(started_at=event.at), [WakeDependants(job.id)]
+
+
+def _stop(job: Job, event: StopAsked) -> Step:
+    stop = Stop("cancel", event.by_uid, event.at)
+    return job.changed(state=JobState.COMPLETING, stop=stop, cancelled_by_uid=event.by_uid), [
+        EndGroup(job.attempt, "cancel")
+    ]
+
+
+def _stop_again(job: Job, event: StopAsked) -> Step:
+    """A cancel wins over a requeue under way; a second cancel changes nothing."""
+    if job.stop is not None and job.stop.kind == "cancel":
+        return job, [EndGroup(job.attempt, "cancel")]
+    return _stop(job, event)
+
+
+def _requeue_on_nodes(job: Job, event: Requeued) -> Step:
+    kind = "special_exit" if event.special_exit else "requeue_hold" if event.hold else "requeue"
+    return job.changed(state=JobState.COMPLETING, stop=Stop(kind, event.by_uid, event.at)), [
+        EndGroup(job.attempt, "requeue")
+    ]
+
+
+def _not_started(job: Job, event: NotStarted) -> Step:
+    if event.attempt != job.attempt:
+        return job, []
+    if job.stop is not None and job.stop.kind == "cancel":
+        ended = job.changed(
+            state=JobState.CANCELLED,
+            started_at=job.started_at or event.at,
+            ended_at=event.at,
+            end=End(cause="stopped"),
+            stop=None,
+        )
+        return ended, [Forget(event.attempt), WakeDependants(job.id)]
+    if job.stop is not None:
+        again, rest = _queue_again(job, event.at, job.stop.kind, was_started=False)
+        return again, [Forget(event.attempt), *rest]
+    again = job.changed(
+        state=JobState.PENDING,
+        reason=event.reason,
+        reason_detail=event.why,
+        nodes=(),
+        begin_at=event.retry_at if event.retry_at is not None else job.begin_at,
+    )
+    return again, [Forget(event.attempt)]
+
+
+def _end(job: Job, event: Ended) -> Step:
+    if event.attempt != job.attempt:
+        return job, [Forget(event.attempt)]
+    if job.stop is not None and job.stop.kind != "cancel":
+        again, rest = _queue_again(job, event.at, job.stop.kind, was_started=job.started_at is not None)
+        return again, [Forget(event.attempt), *rest]
+    state, reason, detail, end = judge_end(event.end, cancelled=job.stop is not None)
+    if state is JobState.NODE_FAIL:
+        return _fail_node(job, event.at, event.attempt, event.end.detail, event.end)
+    ended = job.changed(
+        state=state,
+        reason=reason,
+        reason_detail=detail,
+        end=end,
+        # A job whose launch failed never began; Slurm gives it start = end.
+        started_at=job.started_at if job.started_at is not None else event.at,
+        ended_at=event.at,
+        stop=None,
+    )
+    return ended, [Forget(event.attempt), WakeDependants(job.id)]
+
+
+def judge_end(end: End, *, cancelled: bool) -> tuple[JobState, Reason, str, End]:
+    """State, reason, its detail and the exit code on record, from what the agent saw.
+
+    Codes as 25.11 shows them: TIMEOUT 0:15, OUT_OF_MEMORY 0:125, launch failure 0:53.
+    """
+    if end.cause == "node_fail":
+        return JobState.NODE_FAIL, Reason.NODE_DOWN, end.detail, end
+    if cancelled:
+        return JobState.CANCELLED, Reason.NONE, "", end
+    if end.cause == "time_limit":
+        return JobState.TIMEOUT, Reason.TIME_LIMIT, "", end
+    if end.cause == "out_of_memory":
+        return JobState.OUT_OF_MEMORY, Reason.OUT_OF_MEMORY, end.detail, _with_code(end, 0, 125)
+    if end.cause == "launch_failed":
+        return JobState.FAILED, Reason.LAUNCH_FAILURE, end.detail, end
+    if end.signal:
+        return JobState.FAILED, Reason.RAISED_SIGNAL, f"{end.signal}", end
+    if end.exit_status:
+        return JobState.FAILED, Reason.NON_ZERO_EXIT, "", end
+    return JobState.COMPLETED, Reason.NONE, "", end
+
+
+def _with_code(end: End, exit_status: int, signal: int) -> End:
+    return End(exit_status, signal, end.cause, end.detail, end.max_rss_kib, end.user_seconds, end.system_seconds)
+
+
+def _lose(job: Job, event: Lost) -> Step:
+    if event.attempt != job.attempt:
+        return job, [Forget(event.attempt)]
+    if job.stop is not None and job.stop.kind == "cancel":
+        ended = job.changed(
+            state=JobState.CANCELLED,
+            end=End(signal=9, cause="stopped", detail=event.why),
+            started_at=job.started_at or event.at,
+            ended_at=event.at,
+            stop=None,
+        )
+        return ended, [Forget(event.attempt), WakeDependants(job.id)]
+    return _fail_node(job, event.at, event.attempt, event.why, End(signal=1, cause="node_fail", detail=event.why))
+
+
+def _fail_node(job: Job, at: float, attempt: int, why: str, end: End) -> Step:
+    """A lost node requeues the job where it may be, and ends it as NODE_FAIL otherwise."""
+    if job.request.requeue is not False:
+        again, rest = _queue_again(job, at, "requeue", was_started=job.started_at is not None)
+        return again.changed(reason_detail=why, revision=again.revision), [Forget(attempt), *rest]
+    ended = job.changed(
+        state=JobState.NODE_FAIL,
+        reason=Reason.NODE_DOWN,
+        reason_detail=why,
+        end=_with_code(end, 0, 1),
+        started_at=job.started_at or at,
+        ended_at=at,
+        stop=None,
+    )
+    return ended, [Forget(attempt), WakeDependants(job.id)]
+
+
+def _queue_again(job: Job, at: float, kind: str, *, was_started: bool) -> Step:
+    """PENDING once more, same id. `kind` as in `Stop.kind`."""
+    hold = kind in ("requeue_hold", "special_exit")
+    return job.changed(
+        state=JobState.SPECIAL_EXIT if kind == "special_exit" else JobState.PENDING,
+        reason=Reason.REQUEUED_HELD if hold else Reason.BEGIN_TIME,
+        reason_detail="",
+        priority=0 if hold else job.priority or 1,
+        restarts=job.restarts + (1 if was_started else 0),
+        begin_at=None if hold else at + REQUEUE_DELAY_SECONDS,
+        eligible_at=None,
+        started_at=None,
+        ended_at=None,
+        nodes=(),
+        end=None,
+        stop=None,
+        cancelled_by_uid=None,
+        suspended_at=None,
+    ), []
+
+
+def _requeue_final(job: Job, event: Requeued) -> Step:
+    kind = "special_exit" if event.special_exit else "requeue_hold" if event.hold else "requeue"
+    return _queue_again(job, event.at, kind, was_started=job.attempt > 0)
+
+
+def _hold_waiting_again(job: Job, event: Requeued) -> Step:
+    """requeuehold of a job that waits is a hold."""
+    return job.changed(
+        state=JobState.SPECIAL_EXIT if event.special_exit else job.state,
+        priority=0,
+        reason=Reason.REQUEUED_HELD,
+        eligible_at=None,
+    ), []
+
+
+def _suspend(job: Job, event: Suspended) -> Step:
+    return job.changed(state=JobState.SUSPENDED, suspended_at=event.at), [Pause(job.attempt, resume=False)]
+
+
+def _resume(job: Job, event: Resumed) -> Step:
+    since = job.suspended_at if job.suspended_at is not None else event.at
+    return job.changed(
+        state=JobState.RUNNING, suspended_at=None, suspended_seconds=job.suspended_seconds + event.at - since
+    ), [Pause(job.attempt, resume=True)]
+
+
+def _update_running(job: Job, event: Updated) -> Step:
+    todo: list[Instruction] = []
+    if event.time_limit_seconds != job.time_limit_seconds:
+        todo.append(NewLimit(job.attempt, event.time_limit_seconds))
+    return job.changed(request=event.request, time_limit_seconds=event.time_limit_seconds), todo
+
+
+def _ignore_old(job: Job, event: Began | Ended | Lost | NotStarted) -> Step:
+    """News of an attempt that is over: the backend may forget it, nothing else happens."""
+    return job, [] if isinstance(event, Began) else [Forget(event.attempt)]
+
+
+_STEPS: dict[tuple[JobState, type], Callable[[Job, object], Step]] = {}
+
+
+def _table(states: frozenset[JobState] | set[JobState], event: type, step: Callable[..., Step]) -> None:
+    for state in states:
+        _STEPS[state, event] = step
+
+
+_WAITING = {JobState.PENDING, JobState.SPECIAL_EXIT}
+_LIVE = {JobState.CONFIGURING, JobState.RUNNING, JobState.SUSPENDED}
+
+_table({JobState.PENDING}, Placed, _place)
+_table(_WAITING, StopAsked, _cancel_waiting)
+_table(_WAITING, Held, _hold)
+_table(_WAITING, Released, _release)
+_table({JobState.PENDING}, Waits, _wait)
+_table({JobState.PENDING}, NeverSatisfied, _never)
+_table(_WAITING, DeadlineMissed, _miss_deadline)
+_table(_WAITING, Updated, _update_waiting)
+_table(_WAITING, Requeued, _hold_waiting_again)
+
+_table({JobState.CONFIGURING}, Began, _begin)
+_table({JobState.RUNNING, JobState.SUSPENDED}, Began, lambda job, event: (job, []))
+_table({JobState.COMPLETING}, Began, _begin_completing)
+_table(_LIVE, StopAsked, _stop)
+_table({JobState.COMPLETING}, StopAsked, _stop_again)
+_table(_LIVE, Requeued, _requeue_on_nodes)
+_table({JobState.CONFIGURING, JobState.COMPLETING}, NotStarted, _not_started)
+_table(set(ON_NODES), Ended, _end)
+_table(set(ON_NODES), Lost, _lose)
+_table({JobState.RUNNING}, Suspended, _suspend)
+_table({JobState.SUSPENDED}, Resumed, _resume)
+_table(_LIVE, Updated, _update_running)
+
+_table(set(FINAL), Requeued, _requeue_final)
+for _news in (Began, Ended, Lost, NotStarted):
+    _table(_WAITING | set(FINAL), _news, _ignore_old)
+
+
+def broken_invariants(job: Job) -> list[str]:
+    """What must hold of every job, whatever happened to it. Empty when all is well; run in tests after each step."""
+    wrong = []
+    if job.is_final and job.ended_at is None:
+        wrong.append("final without an end time")
+    if job.is_final and job.end is None:
+        wrong.append("final without an end")
+    if not job.is_final and job.ended_at is not None:
+        wrong.append("has an end time but is not final")
+    if (job.state in ON_NODES) != bool(job.nodes) and not job.is_final:
+        wrong.append("nodes are held exactly while it is on nodes")
+    if job.state in (JobState.RUNNING, JobState.SUSPENDED) and job.started_at is None:
+        wrong.append("runs without a start time")
+    if (job.state is JobState.COMPLETING) != (job.stop is not None):
+        wrong.append("a stop is on record exactly while completing")
+    if job.state in ON_NODES and job.attempt == 0:
+        wrong.append("on nodes without an attempt")
+    if job.state in ON_NODES and job.priority == 0:
+        wrong.append("held but on nodes")
+    if job.state is JobState.SUSPENDED and job.suspended_at is None:
+        wrong.append("suspended without a time")
+    if job.restarts > job.attempt:
+        wrong.append("more restarts than attempts")
+    if job.started_at is not None and job.ended_at is not None and job.ended_at < job.started_at:
+        wrong.append("ended before it started")
+    if job.task_index is not None and job.waiting is not None:
+        wrong.append("a task cannot hold waiting tasks")
+    if job.time_limit_seconds <= 0 or job.time_limit_seconds > UNLIMITED_SECONDS:
+        wrong.append("time limit out of range")
+    return wrong

@@ -1,0 +1,22 @@
+"""Who calls, and whom a job runs as. Values only; looked up by `bridge.identity`."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    name: str
+    uid: int
+    gid: int
+    groups: tuple[int, ...] = ()
+    group_names: tuple[str, ...] = ()
+    home: str = "/"
+    shell: str = "/bin/sh"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    user: User
+    is_operator: bool = False
+    job_id: int | None = None
+    """Set when the call came with the token of a running job."""
