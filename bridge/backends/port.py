@@ -27,6 +27,8 @@ class Sighting:
     """not_started: given up before the script was started, and it never will be."""
     at: float
     """When the phase began, epoch seconds, by the agent's clock."""
+    began_at: float | None = None
+    """When the script was started; None: not yet, or never."""
     end: End | None = None
     """Set when ended."""
     why: str = ""

@@ -125,6 +125,15 @@ class DeadlineMissed:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeFailed:
+    """An operator, or the backend, gave up a node that the attempt uses; what is left of it is to be ended."""
+
+    at: float
+    attempt: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Suspended:
     at: float
     by_uid: int
@@ -165,6 +174,7 @@ Event = (
     | Waits
     | NeverSatisfied
     | DeadlineMissed
+    | NodeFailed
     | Suspended
     | Resumed
     | Updated
@@ -376,6 +386,15 @@ def _requeue_on_nodes(job: Job, event: Requeued) -> Step:
     ]
 
 
+def _fail_on_nodes(job: Job, event: NodeFailed) -> Step:
+    if event.attempt != job.attempt:
+        return job, []
+    stop = Stop("node_fail", None, event.at)
+    return job.changed(state=JobState.COMPLETING, stop=stop, reason_detail=event.why), [
+        EndGroup(job.attempt, "requeue")
+    ]
+
+
 def _not_started(job: Job, event: NotStarted) -> Step:
     if event.attempt != job.attempt:
         return job, []
@@ -404,6 +423,8 @@ def _not_started(job: Job, event: NotStarted) -> Step:
 def _end(job: Job, event: Ended) -> Step:
     if event.attempt != job.attempt:
         return job, [Forget(event.attempt)]
+    if job.stop is not None and job.stop.kind == "node_fail":
+        return _fail_node(job, event.at, event.attempt, job.reason_detail, event.end)
     if job.stop is not None and job.stop.kind != "cancel":
         again, rest = _queue_again(job, event.at, job.stop.kind, was_started=job.started_at is not None)
         return again, [Forget(event.attempt), *rest]
@@ -567,6 +588,8 @@ _table({JobState.COMPLETING}, Began, _begin_completing)
 _table(_LIVE, StopAsked, _stop)
 _table({JobState.COMPLETING}, StopAsked, _stop_again)
 _table(_LIVE, Requeued, _requeue_on_nodes)
+_table(_LIVE, NodeFailed, _fail_on_nodes)
+_table({JobState.COMPLETING}, NodeFailed, lambda job, event: (job, []))
 _table({JobState.CONFIGURING, JobState.COMPLETING}, NotStarted, _not_started)
 _table(set(ON_NODES), Ended, _end)
 _table(set(ON_NODES), Lost, _lose)
