@@ -84,6 +84,9 @@ class Backend(Protocol):
 
     async def set_time_limit(self, job_id: int, attempt: int, time_limit_seconds: int | None) -> None: ...
 
+    async def pause(self, job_id: int, attempt: int, *, resume: bool) -> None:
+        """Stop all processes of the attempt where they are (SIGSTOP), or let them go on; its clock stands still."""
+
     async def forget(self, job_id: int, attempt: int) -> None:
         """The end is committed: what the backend kept of the attempt may go."""
 

@@ -30,6 +30,8 @@ class Placed:
 
     at: float
     nodes: tuple[Share, ...]
+    partition: str = ""
+    """The one of the job's partitions that was chosen; empty: unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +253,7 @@ def _place(job: Job, event: Placed) -> Step:
         reason_detail="",
         attempt=attempt,
         nodes=event.nodes,
+        partition=event.partition or job.partition,
         end=None,
         stop=None,
         cancelled_by_uid=None,
@@ -482,6 +485,9 @@ def _lose(job: Job, event: Lost) -> Step:
             stop=None,
         )
         return ended, [Forget(event.attempt), WakeDependants(job.id)]
+    if job.stop is not None and job.stop.kind != "node_fail":
+        again, rest = _queue_again(job, event.at, job.stop.kind, was_started=job.started_at is not None)
+        return again, [Forget(event.attempt), *rest]
     return _fail_node(job, event.at, event.attempt, event.why, End(signal=1, cause="node_fail", detail=event.why))
 
 

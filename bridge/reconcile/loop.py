@@ -1,0 +1,552 @@
+"""Makes the backends agree with the database.
+
+One task turns: take in what changed, judge dependencies and clocks, place jobs, tell backends what is due.
+One task a backend listens: what it sees becomes events, events become rows. Between reading and writing
+nothing is locked; every write carries the lease's fence and is decided on the row as it is then.
+"""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from bridge.backends.port import Backend, Observation, Sighting
+from bridge.core import dag, nodes, placement, queue, state
+from bridge.core.errors import BridgeError, Gone, Refused, Unavailable
+from bridge.core.group import Group
+from bridge.core.job import ON_NODES, WAITING, Job, JobKey, JobState
+from bridge.core.reasons import Reason
+from bridge.core.users import User
+from bridge.reconcile import launch, observe, waiting, wishes
+from bridge.service import Service
+from bridge.store.records import Fence, StepRow
+from bridge.store.store import Store
+
+log = logging.getLogger(__name__)
+
+LEASE_SECONDS = 10.0
+"""How long a dead owner blocks a backend; an owner renews at a third of it. Takeover is promised within 15 s."""
+
+REASON_WRITES_A_TURN = 200
+"""Reasons of waiting jobs are news for people; they must not hold up submissions when thousands change."""
+
+MAX_REST_SECONDS = 1.0
+"""A turn is followed by a rest of up to four times its own length, at most this: a long queue leaves time to others."""
+
+
+class Reconciler:
+    def __init__(
+        self,
+        store: Store,
+        service: Service,
+        backends: Mapping[str, Backend],
+        site: nodes.Site,
+        find_user: Callable[[int], User | None],
+        make_job_token: Callable[[Job, User], str],
+        *,
+        owner: str,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._service = service
+        self._backends = backends
+        self._site = site
+        self._find_user = find_user
+        self._make_job_token = make_job_token
+        self._owner = owner
+        self._now = now
+        self._fences: dict[str, Fence] = {}
+        self._seq = 0
+        self._jobs: dict[JobKey, Job] = {}
+        self._index = waiting.Index()
+        self._standings: dict[JobKey, waiting.Standing] = {}
+        self._to_judge: set[JobKey] = set()
+        self._told: dict[JobKey, wishes.Told] = {}
+        self._blobs: dict[tuple[int, str], tuple[bytes, bytes]] = {}
+        self._wake = asyncio.Event()
+        self._retry_at: dict[JobKey, float] = {}
+        self._drained: frozenset[str] = frozenset()
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    # ── life ──────────────────────────────────────────────────────────────────────────────────────
+
+    async def run(self) -> None:
+        """Until cancelled. A backend whose lease another holds is left to that one, and asked for again."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._watch_store())
+            group.create_task(self._turns())
+            for name in self._backends:
+                group.create_task(self._own(name))
+
+    async def _own(self, name: str) -> None:
+        """Hold the lease of a backend and listen to it while it is held."""
+        while True:
+            fence = await self._store.acquire_lease(name, self._owner, LEASE_SECONDS, self._now())
+            if fence is None:
+                await asyncio.sleep(LEASE_SECONDS / 5)
+                continue
+            log.info("backend is ours", extra={"backend": name, "fence": fence.number})
+            listener: asyncio.Task[None] | None = None
+            try:
+                await self._load()
+                self._fences[name] = fence
+                listener = asyncio.create_task(self._listen(name, fence))
+                await self._renew(fence, listener)
+            except Unavailable as error:
+                log.warning("backend cannot be kept", extra={"backend": name, "why": error.sentence})
+            finally:
+                self._fences.pop(name, None)
+                if listener is not None:
+                    listener.cancel()
+                    with contextlib.suppress(asyncio.CancelledError, BridgeError):
+                        await listener
+                with contextlib.suppress(BridgeError):
+                    await self._store.release_lease(fence)
+            await asyncio.sleep(1.0)
+
+    async def _renew(self, fence: Fence, listener: "asyncio.Task[None]") -> None:
+        """Returns when the lease is lost or the listener ended."""
+        while True:
+            done, _ = await asyncio.wait({listener}, timeout=LEASE_SECONDS / 3)
+            if done:
+                listener.result()
+                return
+            if not await self._store.renew_lease(fence, LEASE_SECONDS, self._now()):
+                log.error("lease lost", extra={"backend": fence.backend, "fence": fence.number})
+                return
+
+    async def _watch_store(self) -> None:
+        seq = self._seq
+        while True:
+            seq = await self._store.wait_for_change(seq, 60.0)
+            self._wake.set()
+
+    async def _turns(self) -> None:
+        while True:
+            due = self._next_clock()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(due):
+                    await self._wake.wait()
+            self._wake.clear()
+            began = time.perf_counter()
+            try:
+                await self.turn()
+            except Unavailable as error:
+                log.warning("turn given up", extra={"why": error.sentence})
+                await asyncio.sleep(MAX_REST_SECONDS)
+            except Gone as error:
+                log.warning("another owns a backend now", extra={"why": error.sentence})
+            took = time.perf_counter() - began
+            if took > 0.01:
+                await asyncio.sleep(min(MAX_REST_SECONDS, 4 * took))
+
+    def _next_clock(self) -> float:
+        """Seconds until the next moment at which something is due by the clock."""
+        now = self._now()
+        moments = [now + 30.0]
+        for job in self._jobs.values():
+            if job.state in WAITING:
+                moments += [at for at in (job.begin_at, job.request.deadline_at) if at is not None and at > now]
+        moments += [s.again_at for s in self._standings.values() if s.again_at is not None]
+        moments += list(self._retry_at.values())
+        return max(0.0, min(moments) - now)
+
+    # ── one turn ──────────────────────────────────────────────────────────────────────────────────
+
+    async def turn(self) -> None:
+        await self._take_in()
+        if not self._fences:
+            return
+        await self._give_up_nodes()
+        await self._mind_clocks()
+        await self._judge_dependencies()
+        await self._place()
+        await self._tell()
+
+    async def _load(self) -> None:
+        """The working set, afresh from the database."""
+        self._seq = await self._store.last_seq()
+        self._jobs.clear()
+        self._index = waiting.Index()
+        self._standings.clear()
+        for job in await self._store.unfinished():
+            self._keep(job)
+        self._to_judge = {key for key, job in self._jobs.items() if job.request.dependency is not None}
+        self._wake.set()
+
+    async def _take_in(self) -> None:
+        """1. What changed since the last turn, whoever changed it."""
+        self._seq, changed = await self._store.changes_since(self._seq)
+        if not changed:
+            return
+        for key, job in (await self._store.get_many(list(changed))).items():
+            if job is None:
+                self._drop(key)
+                continue
+            if job.state not in WAITING or job.key not in self._jobs:
+                self._to_judge |= self._index.concerned(job)
+            if job.is_final or (job.waiting is not None and not job.waiting):
+                self._drop(key)
+            else:
+                self._keep(job)
+                if job.request.dependency is not None:
+                    self._to_judge.add(key)
+
+    def _keep(self, job: Job) -> None:
+        self._jobs[job.key] = job
+        self._index.add(job)
+
+    def _drop(self, key: JobKey) -> None:
+        job = self._jobs.pop(key, None)
+        if job is not None:
+            self._to_judge |= self._index.concerned(job)
+        self._index.discard(key)
+        self._standings.pop(key, None)
+        self._told.pop(key, None)
+        self._retry_at.pop(key, None)
+
+    async def _give_up_nodes(self) -> None:
+        """2. What runs on a node that an operator called down is lost."""
+        down = frozenset(n.name for n in await self._service.known_nodes() if n.state is nodes.NodeState.DOWN)
+        if not down:
+            return
+        now = self._now()
+        hit = {
+            job.key: next(share.node for share in job.nodes if share.node in down)
+            for job in self._jobs.values()
+            if job.state in ON_NODES and job.stop is None and any(share.node in down for share in job.nodes)
+        }
+        await self._change(
+            hit,
+            lambda job: (
+                state.NodeFailed(now, job.attempt, f"node {hit[job.key]} is down")
+                if state.is_legal(job, state.NodeFailed)
+                else None
+            ),
+        )
+
+    async def _mind_clocks(self) -> None:
+        """3. Deadlines that cannot be met any more."""
+        now = self._now()
+        late = [
+            job.key
+            for job in self._jobs.values()
+            if job.state in WAITING and job.request.deadline_at is not None and _misses_deadline(job, now)
+        ]
+        await self._change(late, lambda job: state.DeadlineMissed(now) if job.state in WAITING else None)
+
+    async def _judge_dependencies(self) -> None:
+        """4. Which waiting jobs are released, which can never be."""
+        now = self._now()
+        due = {
+            key
+            for key, standing in self._standings.items()
+            if standing.again_at is not None and standing.again_at <= now
+        }
+        keys = [key for key in self._to_judge | due if key in self._jobs and self._jobs[key].state in WAITING]
+        self._to_judge.clear()
+        if not keys:
+            return
+        concerned = [self._jobs[key] for key in keys if self._jobs[key].request.dependency is not None]
+        targets = await self._store.targets(waiting.all_clauses(concerned))
+        for job in concerned:
+            free = not _is_singleton(job) or not await self._store.earlier_unfinished(
+                job.request.uid, job.request.name, job.key.id
+            )
+            standing = waiting.judge(job, targets, free, now)
+            self._standings[job.key] = standing
+            if standing.never_tasks:
+                await self._never(
+                    [JobKey(job.key.id, index) for index in standing.never_tasks],
+                    now,
+                    dict.fromkeys(standing.never_tasks, standing.text),
+                )
+            if standing.answer is dag.Answer.NEVER:
+                await self._never([job.key], now, {job.key.task_index: standing.text})
+
+    async def _never(self, keys: Sequence[JobKey], now: float, texts: Mapping[int | None, str]) -> None:
+        def event(job: Job) -> state.Event | None:
+            wish = job.request.kill_on_invalid_dependency
+            kill = self._site.kill_invalid_depend if wish is None else wish
+            if job.state is not JobState.PENDING or (job.priority == 0 and not kill):
+                return None
+            if job.reason is Reason.DEPENDENCY_NEVER_SATISFIED and not kill:
+                return None
+            return state.NeverSatisfied(now, kill, texts.get(job.key.task_index, job.dependency_text))
+
+        await self._change(keys, event)
+
+    async def _place(self) -> None:
+        """5. Who may start now, and why the others may not."""
+        now = self._now()
+        known = await self._service.known_nodes()
+        view = queue.view(self._jobs.values(), self._site, known, now, self._standings_of)
+        plan = placement.plan(view.candidates, view.running, known, self._site.partitions, view.licenses_free, now)
+        ours = {p.name for p in self._site.partitions if p.backend in self._fences}
+        chosen = {p.key: p for p in plan.placements if p.partition in ours}
+
+        def placed(job: Job) -> Sequence[state.Event] | state.Event | None:
+            if job.state is not JobState.PENDING or job.priority == 0:
+                return None
+            return state.Placed(now, chosen[job.key].shares, partition=chosen[job.key].partition)
+
+        await self._change(chosen, placed)
+        await self._say_reasons({**view.reasons, **plan.reasons}, now)
+
+    def _standings_of(self, job: Job) -> queue.Standing | None:
+        standing = self._standings.get(job.key)
+        if standing is None:
+            return queue.Standing(blocked=job.request.dependency is not None)
+        return queue.Standing(
+            blocked=standing.answer is not dag.Answer.READY,
+            never=standing.answer is dag.Answer.NEVER,
+            ready_tasks=standing.ready_tasks,
+        )
+
+    async def _say_reasons(self, reasons: Mapping[JobKey, tuple[Reason, str]], now: float) -> None:
+        news: list[JobKey] = []
+        for key, (reason, detail) in reasons.items():
+            job = self._jobs.get(key)
+            if job is None or job.state is not JobState.PENDING or job.priority == 0:
+                continue
+            text = self._standings[key].text if key in self._standings else job.dependency_text
+            if (job.reason, job.reason_detail, job.dependency_text) != (reason, detail, text):
+                news.append(key)
+        if len(news) > REASON_WRITES_A_TURN:
+            self._wake.set()
+
+        def event(job: Job) -> state.Event | None:
+            if job.state is not JobState.PENDING or job.priority == 0:
+                return None
+            reason, detail = reasons[job.key]
+            text = self._standings[job.key].text if job.key in self._standings else None
+            eligible = reason not in (Reason.DEPENDENCY, Reason.BEGIN_TIME, Reason.DEPENDENCY_NEVER_SATISFIED)
+            return state.Waits(now, reason, detail, eligible, text)
+
+        await self._change(news[:REASON_WRITES_A_TURN], event)
+
+    async def _tell(self) -> None:
+        """6. Tell the backends what their jobs are to do."""
+        now = self._now()
+        starts: dict[str, list[Job]] = {}
+        for job in list(self._jobs.values()):
+            if not job.nodes or self._retry_at.get(job.key, 0.0) > now:
+                continue
+            todo, told = wishes.due(job, self._told.get(job.key))
+            name = self._backend_name(job)
+            if not todo or name not in self._fences:
+                continue
+            self._retry_at.pop(job.key, None)
+            if any(isinstance(wish, state.Start) for wish in todo):
+                starts.setdefault(name, []).append(job)
+            try:
+                for wish in todo:
+                    await self._carry_out(name, job, wish)
+            except Unavailable as error:
+                log.warning("backend did not take a wish", extra={"job": str(job.key), "why": error.sentence})
+                self._retry_at[job.key] = now + 1.0
+                continue
+            if told is not None:
+                self._told[job.key] = told
+        for name, jobs in starts.items():
+            await self._start(name, jobs)
+
+    async def _carry_out(self, name: str, job: Job, wish: state.Instruction) -> None:
+        backend = self._backends[name]
+        with contextlib.suppress(Gone):  # its end is on the way
+            match wish:
+                case state.EndGroup(attempt, why):
+                    await backend.stop(job.id, attempt, why)
+                case state.NewLimit(attempt, seconds):
+                    limit = None if seconds >= queue.UNLIMITED_SECONDS else seconds
+                    await backend.set_time_limit(job.id, attempt, limit)
+                case state.Pause(attempt, resume):
+                    await backend.pause(job.id, attempt, resume=resume)
+                case state.Forget(attempt):
+                    await backend.forget(job.id, attempt)
+                case _:
+                    pass
+
+    async def _start(self, name: str, jobs: Sequence[Job]) -> None:
+        groups: list[Group] = []
+        for job in jobs:
+            try:
+                groups.append(await self._group(job))
+            except Refused as error:
+                await self._not_started(job, error.sentence)
+        try:
+            await self._backends[name].start(groups)
+        except Refused:
+            for group in groups:  # one of them is at fault: find out which
+                job = next(j for j in jobs if j.id == group.job_id)
+                try:
+                    await self._backends[name].start([group])
+                except Refused as error:
+                    await self._not_started(job, error.sentence)
+        except Unavailable as error:
+            log.warning("backend does not start jobs now", extra={"backend": name, "why": error.sentence})
+            for job in jobs:
+                self._told.pop(job.key, None)
+                self._retry_at[job.key] = self._now() + 1.0
+
+    async def _not_started(self, job: Job, why: str) -> None:
+        now = self._now()
+        retry_at = now + observe.retry_delay_seconds(job)
+        await self._change(
+            [job.key],
+            lambda row: (
+                state.NotStarted(now, job.attempt, why, Reason.LAUNCH_FAILURE, retry_at)
+                if state.is_legal(row, state.NotStarted)
+                else None
+            ),
+        )
+
+    async def _group(self, job: Job) -> Group:
+        user = self._find_user(job.request.uid)
+        if user is None:
+            raise Refused(f"the uid {job.request.uid} is not known on this host any more")
+        script, environment = await self._blobs_of(job)
+        return launch.make_group(
+            job,
+            instance=self._store.instance_id,
+            user=user,
+            site=self._site,
+            script=script,
+            submitted=environment,
+            key=secrets.token_hex(32),
+            job_token=self._make_job_token(job, user),
+        )
+
+    async def _blobs_of(self, job: Job) -> tuple[bytes, bytes]:
+        """Script and environment; those of an array are the same for all its tasks."""
+        cache_key = (job.key.id, "")
+        if cache_key not in self._blobs:
+            script, environment = await self._store.script(job.key), await self._store.environment(job.key)
+            if script is None or environment is None:
+                raise Refused("its script or environment is no longer kept")
+            if len(self._blobs) > 16:
+                self._blobs.clear()
+            self._blobs[cache_key] = (script, environment)
+        return self._blobs[cache_key]
+
+    def _backend_name(self, job: Job) -> str:
+        partition = self._site.partition(job.partition)
+        return partition.backend if partition else ""
+
+    # ── listening ─────────────────────────────────────────────────────────────────────────────────
+
+    async def _listen(self, name: str, fence: Fence) -> None:
+        backend = self._backends[name]
+        async for observation in backend.observe():
+            if observation.nodes_changed:
+                self._service.forget_nodes()
+                self._wake.set()
+            await self._record(name, backend, observation, fence)
+
+    async def _record(self, name: str, backend: Backend, observation: Observation, fence: Fence) -> None:
+        sightings: dict[JobKey, Sighting] = {}
+        strays: list[Sighting] = []
+        for sighting in observation.sightings:
+            job = await self._store.find_by_raw_id(sighting.job_id)
+            if job is None:
+                strays.append(sighting)
+            else:
+                sightings[job.key] = sighting
+        for stray in strays:
+            log.error("the backend has a job that the database does not know; left alone", extra={"job": stray.job_id})
+        outcomes = await self._store.change(
+            list(sightings), lambda job: observe.events_of(job, sightings[job.key], self._now()), fence=fence
+        )
+        steps = [row for key, s in sightings.items() for row in _step_rows(key, s)]
+        if steps:
+            await self._store.record_steps(steps, fence=fence)
+        if observation.full:
+            await self._miss(name, {(s.job_id, s.attempt) for s in observation.sightings}, fence)
+        for outcome in outcomes:
+            if outcome.error is not None:
+                log.error("a sighting fits no step", extra={"job": str(outcome.key), "why": outcome.error.sentence})
+            if outcome.after is None:
+                continue
+            for instruction in outcome.instructions:
+                if isinstance(instruction, state.Forget):
+                    await self._carry_out(name, outcome.after, instruction)
+        self._wake.set()
+
+    async def _miss(self, name: str, seen: set[tuple[int, int]], fence: Fence) -> None:
+        """Jobs that are on nodes here by our rows and that the backend has no trace of."""
+        now = self._now()
+
+        def event(job: Job) -> state.Event | None:
+            if job.state not in ON_NODES or (job.id, job.attempt) in seen:
+                return None
+            if job.started_at is None:
+                return (
+                    None
+                    if job.state is JobState.CONFIGURING
+                    else state.NotStarted(now, job.attempt, "never reached its nodes")
+                )
+            return state.Lost(now, job.attempt, "its nodes have no trace of it")
+
+        missing = [
+            job.key
+            for job in await self._store.unfinished()
+            if job.state in ON_NODES and self._backend_name(job) == name and (job.id, job.attempt) not in seen
+        ]
+        for key in missing:
+            self._told.pop(key, None)
+        await self._store.change(missing, event, fence=fence)
+
+    async def _change(
+        self, keys: Iterable[JobKey], event_of: Callable[[Job], Sequence[state.Event] | state.Event | None]
+    ) -> None:
+        """Change jobs of our backends under their fences, and take the result into the working set at once."""
+        by_fence: dict[str, list[JobKey]] = {}
+        for key in keys:
+            job = self._jobs.get(key) or self._jobs.get(JobKey(key.id))
+            if job is not None and (name := self._backend_name(job)) in self._fences:
+                by_fence.setdefault(name, []).append(key)
+        for name, mine in by_fence.items():
+            for outcome in await self._store.change(mine, event_of, fence=self._fences[name]):
+                if outcome.error is not None:
+                    log.error("a change fits no step", extra={"job": str(outcome.key), "why": outcome.error.sentence})
+        if by_fence:
+            await self._take_in()
+
+
+def _misses_deadline(job: Job, now: float) -> bool:
+    """Slurm removes a job that could not end before its deadline even if it started now."""
+    deadline = job.request.deadline_at
+    assert deadline is not None
+    least = job.request.time_min_seconds or job.time_limit_seconds
+    return now >= deadline or (least < queue.UNLIMITED_SECONDS and now + least > deadline)
+
+
+def _is_singleton(job: Job) -> bool:
+    dependency = job.request.dependency
+    return dependency is not None and any(c.kind is dag.Kind.SINGLETON for c in dependency.clauses)
+
+
+def _step_rows(key: JobKey, sighting: Sighting) -> list[StepRow]:
+    return [
+        StepRow(
+            key=key,
+            attempt=sighting.attempt,
+            step_id=step.step_id,
+            name=step.name,
+            node_list=step.node_list,
+            tasks=step.tasks,
+            cpus=step.cpus,
+            started_at=step.started_at,
+            ended_at=step.ended_at,
+            exit_status=step.exit_status,
+            signal=step.signal,
+            max_rss_kib=step.max_rss_kib,
+            user_seconds=step.user_seconds,
+            system_seconds=step.system_seconds,
+        )
+        for step in sighting.steps
+    ]

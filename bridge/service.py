@@ -1,0 +1,575 @@
+"""The use cases: what every front end can ask for.
+
+Holds no state of its own: reads and changes go through the store, what is to happen on nodes is made to
+happen by the reconciler, which sees the changed rows. Only signals and output go to a backend from here.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from adapters.slurm import filenames
+from bridge.backends.port import Backend, Target
+from bridge.core import admission, change, dag, placement, queue, state
+from bridge.core.errors import BridgeError, Conflict, Gone, NotFound, NotPermitted, Refused, Unavailable
+from bridge.core.indexset import IndexSet
+from bridge.core.job import ON_NODES, WAITING, Job, JobKey, JobState
+from bridge.core.nodes import Node, NodeState, Site
+from bridge.core.reasons import Reason
+from bridge.core.report import Report
+from bridge.core.request import JobRequest
+from bridge.core.users import Caller, User
+from bridge.store.records import HistoryRow, JobQuery, NewJob, NodeMark, Outcome, StepRow
+from bridge.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """`12`, `12_3`, `12_[1-5]`, or the raw id of an array's task."""
+
+    id: int
+    tasks: IndexSet | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a front end brings: a request with its blobs and the report of how it was read."""
+
+    request: JobRequest
+    script: bytes
+    environment: bytes = dataclasses.field(repr=False)
+    report: Report = Report()
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one job of a selection."""
+
+    selector: Selector
+    job: Job | None
+    error: BridgeError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    start_at: float
+    cpus: int
+    node_list: tuple[str, ...]
+    partition: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    node: Node
+    allocated_cpus: int = 0
+    allocated_memory_mib: int = 0
+    allocated_gres: tuple[tuple[str, str | None, int], ...] = ()
+    jobs: tuple[JobKey, ...] = ()
+
+
+class Service:
+    def __init__(
+        self,
+        store: Store,
+        site: Site,
+        backends: Mapping[str, Backend],
+        find_user: Callable[[int], User | None],
+        *,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.store = store
+        self.site = site
+        self._backends = backends
+        self._find_user = find_user
+        self._now = now
+        self._marks: dict[str, NodeMark] | None = None
+        self._nodes: tuple[Node, ...] | None = None
+
+    # ── submission ────────────────────────────────────────────────────────────────────────────────
+
+    async def submit(self, caller: Caller, drafts: Sequence[Draft]) -> list[Job]:
+        """Take all of them or none. Answers once they are on disk."""
+        nodes = await self.known_nodes()
+        new = [await self._admit(caller, draft, nodes, len(drafts)) for draft in drafts]
+        return await self.store.submit(new)
+
+    async def _admit(self, caller: Caller, draft: Draft, nodes: Sequence[Node], members: int) -> NewJob:
+        request = draft.request
+        user = self._user_of(caller, request)
+        if len(draft.script) > self.site.max_script_bytes:
+            raise Refused(
+                f"the script has {len(draft.script)} bytes, more than the {self.site.max_script_bytes} allowed",
+                code="path_too_long",
+                field="script",
+            )
+        now = self._now()
+        admitted = admission.admit(request, self.site, nodes, user, now, is_operator=caller.is_operator)
+        if request.dependency is not None:
+            dependency = await self._resolve(request.dependency, members)
+            request = replace(request, dependency=dependency)
+        request = replace(
+            request,
+            account=admitted.account,
+            qos=admitted.qos,
+            requeue=self.site.job_requeue if request.requeue is None else request.requeue,
+        )
+        begins_later = request.begin_at is not None and request.begin_at > now
+        if request.hold:
+            reason = Reason.HELD_USER
+        elif request.dependency is not None:
+            reason = Reason.DEPENDENCY
+        elif begins_later:
+            reason = Reason.BEGIN_TIME
+        else:
+            reason = admitted.reason
+        return NewJob(
+            request=request,
+            script=draft.script,
+            environment=draft.environment,
+            report=draft.report,
+            partition=admitted.partition,
+            time_limit_seconds=admitted.time_limit_seconds,
+            submitted_at=now,
+            priority=0 if request.hold else 1,
+            reason=reason,
+            begin_at=request.begin_at if begins_later else None,
+            eligible_at=now if reason is Reason.NONE else None,
+            dependency_text=queue.dependency_text(request.dependency),
+            idempotency_key=draft.idempotency_key,
+        )
+
+    def _user_of(self, caller: Caller, request: JobRequest) -> User:
+        """The user that the job runs as. Nobody but root and operators may submit for another."""
+        if request.uid == caller.user.uid:
+            return caller.user
+        if not caller.is_operator and caller.user.uid != 0:
+            raise NotPermitted("a job can be submitted for oneself only", code="access_denied", field="uid")
+        user = self._find_user(request.uid)
+        if user is None:
+            raise Refused(f"no user has the uid {request.uid}", code="invalid_user_id", field="uid")
+        return user
+
+    async def _resolve(self, dependency: dag.Dependency, members: int) -> dag.Dependency | None:
+        """Raw task ids become array and index; arrays are marked; targets that must exist do.
+
+        Clauses that an unknown job satisfies at once (after, afterany) are dropped, as in Slurm.
+        """
+        clauses: list[dag.Clause] = []
+        for clause in dependency.clauses:
+            if clause.job_id is None or clause.job_id < 0:
+                if clause.job_id is not None and -1 - clause.job_id >= members:
+                    raise Refused(
+                        "a dependency names a member that is not there", code="bad_dependency", field="dependency"
+                    )
+                clauses.append(clause)
+                continue
+            target = await self.store.get(JobKey(clause.job_id, clause.task))
+            if target is None and clause.task is None:
+                target = await self.store.find_by_raw_id(clause.job_id)
+            if target is None:
+                if (
+                    clause.kind in (dag.Kind.AFTER_OK, dag.Kind.AFTER_NOT_OK, dag.Kind.AFTER_CORR)
+                    or clause.task is not None
+                ):
+                    raise Refused(f"no job {clause.job_id} is known", code="bad_dependency", field="dependency")
+                continue
+            is_array = target.is_array
+            clauses.append(replace(clause, job_id=target.key.id, task=target.key.task_index, whole_array=is_array))
+        return dag.Dependency(tuple(clauses), dependency.any_of) if clauses else None
+
+    async def estimate(self, caller: Caller, draft: Draft) -> Estimate:
+        """When and where the job would start if it were submitted now (--test-only)."""
+        nodes = await self.known_nodes()
+        new = await self._admit(caller, draft, nodes, 1)
+        now = self._now()
+        job = queue.unsaved_job(new.request, new.partition, new.time_limit_seconds, now)
+        unfinished = await self.store.unfinished()
+        view = queue.view([*unfinished, job], self.site, nodes, now)
+        plan = placement.plan(view.candidates, view.running, nodes, self.site.partitions, view.licenses_free, now)
+        found = queue.estimate_of(plan, job, now)
+        if found is None:
+            raise Refused("the job could not start on any node", code="not_available")
+        start_at, shares = found
+        return Estimate(start_at, sum(s.cpus for s in shares), tuple(s.node for s in shares), new.partition)
+
+    # ── looking ───────────────────────────────────────────────────────────────────────────────────
+
+    async def jobs(self, caller: Caller, query: JobQuery) -> list[Job]:
+        return await self.store.list_jobs(query)
+
+    async def show(self, caller: Caller, selector: Selector) -> list[Job]:
+        """All records of the selection. NotFound when there is none."""
+        found = await self._select(selector)
+        if not found:
+            raise NotFound(f"no job {selector.id} is known", code="invalid_job_id", field="job_id")
+        return found
+
+    async def history(self, caller: Caller, selector: Selector) -> list[HistoryRow]:
+        await self.show(caller, selector)
+        tasks = [None] if selector.tasks is None else list(selector.tasks)
+        rows: list[HistoryRow] = []
+        for task in tasks:
+            rows += await self.store.history(JobKey(selector.id, task))
+        return sorted(rows, key=lambda row: row.seq)
+
+    async def report(self, caller: Caller, selector: Selector) -> Report:
+        job = (await self.show(caller, selector))[0]
+        self._must_own(caller, job)
+        return await self.store.report(job.key)
+
+    async def script(self, caller: Caller, selector: Selector) -> bytes:
+        job = (await self.show(caller, selector))[0]
+        self._must_own(caller, job)
+        script = await self.store.script(job.key)
+        if script is None:
+            raise Gone("the script is no longer kept", code="gone", field="script")
+        return script
+
+    async def steps(self, caller: Caller, keys: Sequence[JobKey]) -> list[StepRow]:
+        return await self.store.steps(keys)
+
+    async def read_output(
+        self, caller: Caller, job: Job, stream: Literal["stdout", "stderr"], offset: int, limit_bytes: int
+    ) -> bytes:
+        """A part of the job's output file, as its owner could read it. NotFound when there is none."""
+        self._must_own(caller, job)
+        path = (
+            filenames.stdout_path(job)
+            if stream == "stdout"
+            else (filenames.stderr_path(job) or filenames.stdout_path(job))
+        )
+        backend = self._backend_of(job)
+        try:
+            return await backend.read_output(job.request.uid, job.request.gid, path, offset, limit_bytes)
+        except Gone as gone:
+            raise NotFound(f"{path} is not there: {gone.sentence}", code="no_output", field=stream) from gone
+
+    async def wait_for_end(self, caller: Caller, selector: Selector, timeout_seconds: float) -> list[Job] | None:
+        """All records of the selection once all have ended; None when the time is over before."""
+        deadline = self._now() + timeout_seconds
+        seq, _ = await self.store.changes_since(2**62)
+        while True:
+            found = await self.show(caller, selector)
+            if all(job.is_final for job in found):
+                return found
+            left = deadline - self._now()
+            if left <= 0:
+                return None
+            seq = await self.store.wait_for_change(seq, left)
+
+    # ── changing ──────────────────────────────────────────────────────────────────────────────────
+
+    async def cancel(self, caller: Caller, selectors: Sequence[Selector], *, why: str = "") -> list[Result]:
+        def event(job: Job) -> state.Event | None:
+            if job.is_final:
+                raise Conflict("the job has ended", code="already_done")
+            return state.StopAsked(self._now(), caller.user.uid, why)
+
+        return await self._change(caller, selectors, event)
+
+    async def hold(
+        self, caller: Caller, selectors: Sequence[Selector], *, by_admin: bool | None = None
+    ) -> list[Result]:
+        """An operator's hold of another's job can be released by an operator only."""
+
+        def event(job: Job) -> state.Event | None:
+            self._must_wait(job)
+            admin = (caller.is_operator and job.request.uid != caller.user.uid) if by_admin is None else by_admin
+            return state.Held(self._now(), caller.user.uid, admin)
+
+        return await self._change(caller, selectors, event)
+
+    async def release(self, caller: Caller, selectors: Sequence[Selector]) -> list[Result]:
+        def event(job: Job) -> state.Event | None:
+            self._must_wait(job)
+            if job.held_by_admin and not caller.is_operator:
+                raise NotPermitted("an operator holds the job", code="access_denied")
+            if job.priority > 0:
+                return None
+            return state.Released(self._now(), caller.user.uid)
+
+        return await self._change(caller, selectors, event)
+
+    async def suspend(self, caller: Caller, selectors: Sequence[Selector]) -> list[Result]:
+        def event(job: Job) -> state.Event | None:
+            self._must_operate(caller)
+            if job.state is JobState.SUSPENDED:
+                return None
+            if not state.is_legal(job, state.Suspended):
+                raise Conflict(f"a job that is {job.state} cannot be suspended", code="job_pending")
+            return state.Suspended(self._now(), caller.user.uid)
+
+        return await self._change(caller, selectors, event)
+
+    async def resume(self, caller: Caller, selectors: Sequence[Selector]) -> list[Result]:
+        def event(job: Job) -> state.Event | None:
+            self._must_operate(caller)
+            if not state.is_legal(job, state.Resumed):
+                raise Conflict(f"a job that is {job.state} cannot be resumed", code="job_pending")
+            return state.Resumed(self._now(), caller.user.uid)
+
+        return await self._change(caller, selectors, event)
+
+    async def requeue(
+        self, caller: Caller, selectors: Sequence[Selector], *, hold: bool = False, special_exit: bool = False
+    ) -> list[Result]:
+        def event(job: Job) -> state.Event | None:
+            if job.request.requeue is False:
+                raise Conflict("the job was submitted with --no-requeue", code="disabled")
+            if job.state in WAITING and not (hold or special_exit):
+                raise Conflict("the job has not started", code="job_pending")
+            if not state.is_legal(job, state.Requeued):
+                raise Conflict("the job is being ended", code="cannot_alter")
+            return state.Requeued(self._now(), caller.user.uid, hold, special_exit)
+
+        return await self._change(caller, selectors, event)
+
+    async def signal(self, caller: Caller, selectors: Sequence[Selector], number: int, to: Target) -> list[Result]:
+        """Deliver now; nothing is recorded but what the job makes of it."""
+        results = []
+        for selector in selectors:
+            found = await self._select(selector)
+            if not found:
+                results.append(Result(selector, None, NotFound(f"no job {selector.id}", code="invalid_job_id")))
+            for job in found:
+                results.append(Result(selector, job, await self._signal_one(caller, job, number, to)))
+        return results
+
+    async def _signal_one(self, caller: Caller, job: Job, number: int, to: Target) -> BridgeError | None:
+        try:
+            self._must_own(caller, job)
+            if job.is_final:
+                raise Conflict("the job has ended", code="already_done")
+            if job.state not in ON_NODES:
+                raise Conflict("the job has not started", code="cannot_alter")
+            await self._backend_of(job).signal(job.id, job.attempt, number, to)
+        except Gone:
+            return Conflict("the job is ending", code="already_done")
+        except BridgeError as error:
+            return error
+        return None
+
+    async def update(self, caller: Caller, selectors: Sequence[Selector], wanted: change.Change) -> list[Result]:
+        """All the change or none of it, for each job."""
+        results: list[Result] = []
+        dependency = wanted.request.get("dependency")
+        if isinstance(dependency, dag.Dependency):
+            resolved = await self._resolve(dependency, 0)
+            wanted = replace(wanted, request={**wanted.request, "dependency": resolved})
+            await self._refuse_cycles(selectors, resolved)
+        if wanted.array_throttle is not None:
+            for selector in selectors:
+                results.append(await self._throttle(caller, selector, wanted.array_throttle))
+            wanted = replace(wanted, array_throttle=None)
+            if wanted.is_empty():
+                return results
+        nodes = await self.known_nodes()
+
+        def event(job: Job) -> state.Event | None:
+            change.check(job, wanted, is_operator=caller.is_operator)
+            return self._updated(caller, job, wanted, nodes)
+
+        return results + await self._change(caller, selectors, event)
+
+    def _updated(self, caller: Caller, job: Job, wanted: change.Change, nodes: Sequence[Node]) -> state.Updated:
+        request = change.changed_request(job, wanted)
+        now = self._now()
+        limit, partition = change.changed_time_limit(job, wanted), job.partition
+        if job.state in WAITING:
+            user = self._find_user(request.uid) or caller.user
+            admitted = admission.admit(request, self.site, nodes, user, now, is_operator=caller.is_operator)
+            partition = admitted.partition
+            request = replace(request, account=admitted.account, qos=admitted.qos)
+        begin_at = job.begin_at
+        if "begin_at" in wanted.request:
+            begin_at = request.begin_at if request.begin_at is not None and request.begin_at > now else None
+        return state.Updated(
+            at=now,
+            by_uid=caller.user.uid,
+            what=_describe(wanted),
+            request=request,
+            time_limit_seconds=limit,
+            partition=partition,
+            begin_at=begin_at,
+            priority=job.priority if wanted.priority is None else wanted.priority,
+            dependency_text=queue.dependency_text(request.dependency)
+            if "dependency" in wanted.request
+            else job.dependency_text,
+        )
+
+    async def _throttle(self, caller: Caller, selector: Selector, throttle: int) -> Result:
+        job = await self.store.get(JobKey(selector.id))
+        try:
+            if job is None or not job.is_array:
+                raise NotFound(f"no array {selector.id} is known", code="invalid_job_id")
+            self._must_own(caller, job)
+            return Result(
+                selector, await self.store.set_throttle(job.id, throttle or None, caller.user.uid, self._now())
+            )
+        except BridgeError as error:
+            return Result(selector, job, error)
+
+    async def _refuse_cycles(self, selectors: Sequence[Selector], dependency: dag.Dependency | None) -> None:
+        if dependency is None:
+            return
+        edges = {
+            job.key.id: [c.job_id for c in job.request.dependency.clauses if c.job_id is not None]
+            for job in await self.store.unfinished()
+            if job.request.dependency is not None
+        }
+        for selector in selectors:
+            edges[selector.id] = [c.job_id for c in dependency.clauses if c.job_id is not None]
+            way = dag.find_cycle(edges, selector.id)
+            if way:
+                raise Refused(
+                    "jobs would wait for each other: " + " → ".join(map(str, way)),
+                    code="circular_dependency",
+                    field="dependency",
+                )
+
+    async def _change(
+        self, caller: Caller, selectors: Sequence[Selector], event: Callable[[Job], state.Event | None]
+    ) -> list[Result]:
+        """Resolve the selectors, check ownership, change each job. One result for each job touched."""
+
+        def checked(job: Job) -> state.Event | None:
+            self._must_own(caller, job)
+            return event(job)
+
+        owner_of: dict[JobKey, Selector] = {}
+        missing: list[Result] = []
+        for selector in selectors:
+            keys = await self._keys(selector)
+            if not keys:
+                missing.append(
+                    Result(selector, None, NotFound(f"no job {selector.id} is known", code="invalid_job_id"))
+                )
+            for key in keys:
+                owner_of.setdefault(key, selector)
+        outcomes = await self.store.change(list(owner_of), checked) if owner_of else []
+        return missing + [_result(owner_of[outcome.key], outcome) for outcome in outcomes]
+
+    async def _keys(self, selector: Selector) -> list[JobKey]:
+        """What rows a selector means. Tasks that still wait with their array are named one by one."""
+        if selector.tasks is None:
+            return [job.key for job in await self._select(selector)]
+        array = await self.store.get(JobKey(selector.id))
+        if array is None or array.request.array is None:
+            return []
+        return [JobKey(selector.id, index) for index in selector.tasks.intersection(array.request.array.indices)]
+
+    async def _select(self, selector: Selector) -> list[Job]:
+        if selector.tasks is not None:
+            found = [await self.store.get(key) for key in await self._keys(selector)]
+            return [job for job in found if job is not None]
+        found_rows = await self.store.list_jobs(JobQuery(keys=(JobKey(selector.id),)))
+        if found_rows:
+            return found_rows
+        task = await self.store.find_by_raw_id(selector.id)
+        return [task] if task is not None else []
+
+    # ── nodes ─────────────────────────────────────────────────────────────────────────────────────
+
+    async def known_nodes(self) -> tuple[Node, ...]:
+        """The nodes of all backends, as operators marked them."""
+        if self._nodes is None:
+            found: list[Node] = []
+            for backend in self._backends.values():
+                found += await backend.nodes()
+            marks = await self.store.node_marks()
+            self._nodes = tuple(_marked(node, marks.get(node.name)) for node in found)
+        return self._nodes
+
+    def forget_nodes(self) -> None:
+        """The next look asks the backends again."""
+        self._nodes = None
+
+    async def nodes(self) -> list[NodeView]:
+        nodes = await self.known_nodes()
+        view = queue.view(await self.store.unfinished(), self.site, nodes, self._now())
+        return [_node_view(node, view.running) for node in nodes]
+
+    async def mark_node(
+        self, caller: Caller, names: Sequence[str], mark: Literal["UP", "DRAIN", "DOWN"], reason: str
+    ) -> None:
+        self._must_operate(caller)
+        known = {node.name for node in await self.known_nodes()}
+        for name in names:
+            if name not in known:
+                raise NotFound(f"no node {name} is known", code="invalid_node_name", field="node")
+        for name in names:
+            await self.store.mark_node(NodeMark(name, mark, reason, caller.user.name, self._now()))
+        self.forget_nodes()
+
+    async def licenses(self) -> list[tuple[str, int, int]]:
+        """(name, total, used)"""
+        view = queue.view(await self.store.unfinished(), self.site, await self.known_nodes(), self._now())
+        free = dict(view.licenses_free)
+        return [(name, total, total - free.get(name, total)) for name, total in self.site.licenses]
+
+    # ── rights ────────────────────────────────────────────────────────────────────────────────────
+
+    @staticmethod
+    def _must_own(caller: Caller, job: Job) -> None:
+        if not caller.is_operator and caller.user.uid != job.request.uid:
+            raise NotPermitted(f"job {job.display_id} belongs to {job.request.user}", code="access_denied")
+
+    @staticmethod
+    def _must_operate(caller: Caller) -> None:
+        if not caller.is_operator:
+            raise NotPermitted("only an operator may do this", code="access_denied")
+
+    @staticmethod
+    def _must_wait(job: Job) -> None:
+        if job.is_final:
+            raise Conflict("the job has ended", code="already_finished")
+        if job.state not in WAITING:
+            raise Conflict("the job has started", code="not_pending")
+
+    def _backend_of(self, job: Job) -> Backend:
+        partition = self.site.partition(job.partition)
+        backend = self._backends.get(partition.backend) if partition else None
+        if backend is None:
+            raise Unavailable(f"the partition {job.partition} has no backend any more", code="unavailable")
+        return backend
+
+
+def _result(selector: Selector, outcome: Outcome) -> Result:
+    if outcome.before is None and outcome.error is None:
+        return Result(selector, None, NotFound(f"no job {outcome.key} is known", code="invalid_job_id"))
+    return Result(selector, outcome.after or outcome.before, outcome.error)
+
+
+def _describe(wanted: change.Change) -> str:
+    parts = [f"{name}={value}" for name, value in {**wanted.request, **wanted.component}.items()]
+    if wanted.time_limit_seconds is not None:
+        parts.append(f"time_limit_seconds={wanted.time_limit_seconds}")
+    if wanted.time_limit_delta_seconds is not None:
+        parts.append(f"time_limit_seconds{wanted.time_limit_delta_seconds:+d}")
+    if wanted.priority is not None:
+        parts.append(f"priority={wanted.priority}")
+    return ", ".join(parts)
+
+
+def _marked(node: Node, mark: NodeMark | None) -> Node:
+    if mark is None:
+        return node
+    return replace(node, state=NodeState(mark.state), reason=mark.reason, reason_by=mark.by, reason_at=mark.at)
+
+
+def _node_view(node: Node, running: Iterable[placement.Running]) -> NodeView:
+    here = [(r.key, share) for r in running for share in r.shares if share.node == node.name]
+    used: dict[tuple[str, str | None], int] = {}
+    for _, share in here:
+        for name, kind, devices in share.gres:
+            used[name, kind] = used.get((name, kind), 0) + len(devices)
+    return NodeView(
+        node,
+        sum(share.cpus for _, share in here),
+        sum(share.memory_mib for _, share in here),
+        tuple((name, kind, count) for (name, kind), count in used.items()),
+        tuple(key for key, _ in here),
+    )
