@@ -54,6 +54,12 @@ class IndexSet:
             raise ValueError(f"{index} is not in {self}")
         return sum((min(index - 1, last) - first) // step + 1 for first, last, step in self.ranges if first < index)
 
+    def at(self, position: int) -> int:
+        """The index that has so many smaller ones in the set. IndexError when there is none."""
+        if position < 0 or position >= len(self):
+            raise IndexError(f"{self} has no {position}-th index")
+        return next(itertools.islice(self, position, None))
+
     def without(self, indices: Iterable[int]) -> "IndexSet":
         """The set less these; indices that are not in it are ignored."""
         ranges = list(self.ranges)

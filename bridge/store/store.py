@@ -1,0 +1,282 @@
+"""The state database: the only way to it.
+
+Reads run on connections of their own in a few threads and never wait for the writer. Writes go to one
+thread and answer after the commit (`writer`). What is read here is true for one moment; a change is decided
+by `change` on the row as it is when it is written.
+
+Environments are secret: they are kept apart, leave by `environment` only, and are never logged.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine, select
+
+from bridge.core import dag
+from bridge.core.errors import Unavailable
+from bridge.core.job import Job, JobKey, JobState
+from bridge.core.report import Report
+from bridge.store import change, engine, history, leases, purge, queries, rows, schema, tables
+from bridge.store.batch import Batch
+from bridge.store.change import EventOf
+from bridge.store.purge import Part
+from bridge.store.records import Ages, Fence, HistoryRow, JobQuery, NewJob, NodeMark, Outcome, StepRow
+from bridge.store.writer import Writer
+
+REQUEUE_WINDOW_SECONDS = 300.0
+"""Slurm's MinJobAge: so long after its end a job can be requeued, and keeps its environment."""
+
+POLL_SECONDS = 1.0
+"""PostgreSQL: how long another process's change may go unseen."""
+
+T = TypeVar("T")
+
+
+class Store:
+    """Made by `open`."""
+
+    instance_id: str
+    """Part of every name that is given outside; 8 characters [a-z0-9], of this database alone."""
+
+    def __init__(self, url: str, requeue_window_seconds: float) -> None:
+        self._url = engine.parse_url(url)
+        self._is_shared = not engine.is_sqlite(self._url)
+        self._requeue_window_seconds = requeue_window_seconds
+        self._lock: engine.FileLock | None = None
+        self._cache = rows.Cache()
+        self._seq = 0
+        self._waiters: set[asyncio.Future[None]] = set()
+        self._pool = ThreadPoolExecutor(engine.READERS, thread_name_prefix="store-reader")
+        self._reads: Engine = engine.make(self._url, writes=False)
+        self._writes: Engine = engine.make(self._url, writes=True)
+        self._writer: Writer | None = None
+
+    @classmethod
+    async def open(cls, url: str, *, requeue_window_seconds: float = REQUEUE_WINDOW_SECONDS) -> "Store":
+        """Unavailable with code schema_old, schema_new, in_use or database, and a sentence that says what to do."""
+        store = cls(url, requeue_window_seconds)
+        try:
+            await asyncio.get_running_loop().run_in_executor(store._pool, store._open)
+        except BaseException:
+            await store.close()
+            raise
+        store._writer = Writer(store._writes, store._cache, store._grown)
+        return store
+
+    def _open(self) -> None:
+        if not self._is_shared:
+            if schema.current(self._url.render_as_string(hide_password=False)) is None:
+                raise Unavailable(
+                    f"{self._url.database} is no state database yet: run `bridge db upgrade`", code="schema_old"
+                )
+            self._lock = engine.FileLock(self._url.database or "")
+        with engine.translated(), self._writes.connect() as connection:
+            schema.check(connection)
+            self.instance_id = connection.execute(select(tables.instance.c.instance_id)).scalar_one()
+            self._seq = history.last_seq(connection)
+
+    async def close(self) -> None:
+        """After what was handed over is written. May be called twice."""
+        if self._writer is not None:
+            await self._writer.close()
+        self._grown(self._seq)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._reads.dispose()
+        self._writes.dispose()
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    async def _read(self, query: Callable[[Connection], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, self._read_now, query)
+        except RuntimeError as error:  # the pool is shut down
+            raise Unavailable("the store is closed", code="closed") from error
+
+    def _read_now(self, query: Callable[[Connection], T]) -> T:
+        with engine.translated(), self._reads.connect() as connection:
+            return query(connection)
+
+    async def _write(self, work: Callable[[Batch], T], keys: Iterable[JobKey] = ()) -> T:
+        if self._writer is None:
+            raise Unavailable("the store is closed", code="closed")
+        return await self._writer.do(work, [rows.row_key(key) for key in keys])
+
+    # ── changing ──────────────────────────────────────────────────────────────────────────────────
+
+    async def submit(self, new: Sequence[NewJob]) -> list[Job]:
+        """All or none. A used idempotency key gives the jobs of the first call, and nothing is added."""
+        return await self._write(lambda batch: change.submit(batch, new))
+
+    async def change(self, keys: Sequence[JobKey], event_of: EventOf, *, fence: Fence | None = None) -> list[Outcome]:
+        """The one function that changes a status, with its history, in one transaction.
+
+        `event_of` gets each job as it is in the transaction and says what happened to it (None: nothing). It runs
+        in the writer's thread and must be quick; it may be asked twice. An error of ours that it raises, or an
+        illegal step, leaves that job as it is and stands in its outcome; another error is raised here, and nothing
+        of the call is written. Gone(code="fenced") when the fence is no longer the backend's.
+        """
+        return await self._write(lambda batch: change.change(batch, keys, event_of, fence), keys)
+
+    async def set_throttle(self, array_id: int, throttle: int | None, by_uid: int, at: float) -> Job | None:
+        """None when there is no such array."""
+        return await self._write(lambda batch: change.set_throttle(batch, array_id, throttle, by_uid, at))
+
+    async def record_steps(self, new: Sequence[StepRow], *, fence: Fence | None) -> None:
+        def work(batch: Batch) -> None:
+            batch.check_fence(fence)
+            history.record_steps(batch.connection, new)
+
+        await self._write(work)
+
+    async def mark_node(self, mark: NodeMark) -> None:
+        await self._write(lambda batch: history.mark_node(batch.connection, mark))
+
+    async def revoke_token(self, token_id: str, until: float) -> None:
+        await self._write(lambda batch: history.revoke_token(batch.connection, token_id, until))
+
+    # ── jobs ──────────────────────────────────────────────────────────────────────────────────────
+
+    async def get(self, key: JobKey) -> Job | None:
+        """A task that still waits in its array is shown as it will be when it has a row."""
+        return (await self.get_many([key]))[key]
+
+    async def get_many(self, keys: Iterable[JobKey]) -> dict[JobKey, Job | None]:
+        return await self._read(lambda connection: queries.get_many(connection, self._cache, keys))
+
+    async def find_by_raw_id(self, raw_id: int) -> Job | None:
+        """A plain job or a task. An array's own id is also that of its last task, which is what is found."""
+        return await self._read(lambda connection: queries.find_by_raw_id(connection, self._cache, raw_id))
+
+    async def list_jobs(self, query: JobQuery) -> list[Job]:
+        """Ordered by (id, task index); arrays' own records only while tasks wait in them."""
+        return await self._read(lambda connection: queries.list_jobs(connection, self._cache, query))
+
+    async def unfinished(self) -> list[Job]:
+        """In the same order; arrays with waiting tasks among them."""
+        return await self._read(lambda connection: queries.unfinished(connection, self._cache))
+
+    async def counts(self) -> dict[JobState, int]:
+        return await self._read(queries.counts)
+
+    async def targets(self, clauses: Iterable[dag.Clause]) -> dict[tuple[int, int | None], dag.Target | None]:
+        return await self._read(lambda connection: queries.targets(connection, clauses))
+
+    async def earlier_unfinished(self, uid: int, name: str, before_id: int) -> bool:
+        """For singleton."""
+        return await self._read(lambda connection: queries.earlier_unfinished(connection, uid, name, before_id))
+
+    # ── what hangs on them ────────────────────────────────────────────────────────────────────────
+
+    async def report(self, key: JobKey) -> Report:
+        return await self._read(lambda connection: history.report(connection, key.id))
+
+    async def script(self, key: JobKey) -> bytes | None:
+        return await self._read(lambda connection: history.text_of(connection, key.id, "script"))
+
+    async def environment(self, key: JobKey) -> bytes | None:
+        """None once the job can no longer be requeued."""
+        return await self._read(lambda connection: history.text_of(connection, key.id, "environment"))
+
+    async def steps(self, keys: Sequence[JobKey]) -> list[StepRow]:
+        return await self._read(lambda connection: history.steps(connection, keys))
+
+    async def node_marks(self) -> dict[str, NodeMark]:
+        return await self._read(history.node_marks)
+
+    async def revoked_tokens(self, now: float) -> set[str]:
+        return await self._read(lambda connection: history.revoked_tokens(connection, now))
+
+    # ── history ───────────────────────────────────────────────────────────────────────────────────
+
+    async def history(self, key: JobKey) -> list[HistoryRow]:
+        return await self._read(lambda connection: history.of_job(connection, key))
+
+    async def history_since(self, seq: int, limit: int) -> list[HistoryRow]:
+        return await self._read(lambda connection: history.since(connection, seq, limit))
+
+    async def changes_since(self, seq: int) -> tuple[int, set[JobKey]]:
+        """(the newest number, what changed after `seq`)"""
+        return await self._read(lambda connection: history.changes_since(connection, seq))
+
+    async def last_seq(self) -> int:
+        return await self._read(history.last_seq)
+
+    async def wait_for_change(self, seq: int, timeout_seconds: float) -> int:
+        """The newest number, once it is above `seq` or the time is up."""
+        deadline = time.monotonic() + timeout_seconds
+        while self._seq <= seq and (left := deadline - time.monotonic()) > 0:
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.add(waiter)
+            try:
+                await asyncio.wait({waiter}, timeout=min(left, POLL_SECONDS) if self._is_shared else left)
+            finally:
+                self._waiters.discard(waiter)
+            if self._writer is None or self._writer.is_closed:
+                break
+            if self._is_shared and self._seq <= seq:
+                self._seq = max(self._seq, await self.last_seq())
+        return self._seq
+
+    def _grown(self, seq: int) -> None:
+        self._seq = max(self._seq, seq)
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._waiters.clear()
+
+    # ── leases ────────────────────────────────────────────────────────────────────────────────────
+
+    async def acquire_lease(self, backend: str, owner: str, ttl_seconds: float, now: float) -> Fence | None:
+        """None while another owner's has not run out."""
+        return await self._write(lambda batch: leases.acquire(batch, backend, owner, ttl_seconds, now))
+
+    async def renew_lease(self, fence: Fence, ttl_seconds: float, now: float) -> bool:
+        return await self._write(lambda batch: leases.renew(batch, fence, ttl_seconds, now))
+
+    async def release_lease(self, fence: Fence) -> None:
+        await self._write(lambda batch: leases.release(batch, fence))
+
+    # ── forgetting ────────────────────────────────────────────────────────────────────────────────
+
+    async def purge(self, ages: Ages, now: float, *, dry_run: bool, batch: int = 1000) -> dict[str, int]:
+        """How many jobs, history rows and scripts went (dry_run: would go).
+
+        Jobs that an unfinished one depends on stay. Other writers get their turn between batches.
+        """
+        counted = {"jobs": 0, "history": 0, "scripts": 0, "tokens": 0}
+        if ages.jobs is not None:
+            await self._purge_round(purge.purge_jobs, now - ages.jobs, counted, dry_run, batch)
+        if ages.history is not None:
+            await self._purge_round(purge.purge_history, now - ages.history, counted, dry_run, batch)
+        if ages.scripts is not None:
+            await self._purge_round(purge.purge_scripts, now - ages.scripts, counted, dry_run, batch)
+        if dry_run:
+            counted["tokens"] = await self._read(lambda connection: history.count_tokens(connection, now))
+        else:
+            counted["tokens"] = await self._write(lambda batch: history.forget_tokens(batch.connection, now))
+        return counted
+
+    async def drop_environments(self, now: float) -> int:
+        """Of jobs that can no longer be requeued; how many jobs lost theirs."""
+        counted = {"environments": 0}
+        before = now - self._requeue_window_seconds
+        await self._purge_round(purge.purge_environments, before, counted, dry_run=False, size=1000)
+        return counted["environments"]
+
+    async def _purge_round(self, part: Part, before: float, counted: dict[str, int], dry_run: bool, size: int) -> None:
+        place = purge.START
+        while True:
+            task = purge.Task(before, place, size, dry_run)
+            if dry_run:
+                done = await self._read(lambda connection, task=task: part(connection, task))  # type: ignore[misc]
+            else:
+                done = await self._write(lambda batch, task=task: part(batch.connection, task))  # type: ignore[misc]
+            for kind, count in done.counts.items():
+                counted[kind] += count
+            if done.last is None:
+                return
+            place = done.last
