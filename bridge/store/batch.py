@@ -136,7 +136,7 @@ class Batch:
                 "state": job.state.value,
                 "reason": job.reason.value,
                 "attempt": job.attempt,
-                "data": codec.dump(data),
+                "data": codec.dump_all(data),
             }
         )
         self._next_seq += 1
@@ -230,7 +230,7 @@ class Batch:
         for part in rows.chunks(sorted(touched)):
             still_open = set(self.connection.execute(_OPEN_ARRAYS, {"ids": part}).scalars())
             over = [key_id for key_id in part if key_id not in still_open]
-            ends = dict(self.connection.execute(_LAST_ENDS, {"ids": over}).tuples().all()) if over else {}
+            ends = dict(self.connection.execute(_LAST_ENDS, {"ids": over}).all()) if over else {}
             self.connection.execute(_SETTLE, [{"the_key": key_id, "at": ends.get(key_id)} for key_id in part])
 
 

@@ -196,7 +196,7 @@ def _advance(
 
 def _data(event: state.Event) -> dict[str, Any]:
     """The event's own fields; of an update the words only, as the whole request says nothing to people."""
-    data: dict[str, Any] = codec.plain(event, with_defaults=True)
+    data = codec.fields_of(event)
     del data["at"]
     data.pop("request", None)
     return data

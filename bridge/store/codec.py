@@ -15,32 +15,33 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
-_PLAIN = (str, int, float, bool, type(None))
-
-_encode_json = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
-
 
 def dump(value: object) -> str:
-    return _encode_json(plain(value))
+    """Tuples, dictionaries and StrEnums are JSON's own affair; only dataclasses need us."""
+    return _dump(value)
 
 
-def plain(value: Any, *, with_defaults: bool = False) -> Any:
-    """JSON's own types."""
-    kind = type(value)
-    if kind in _PLAIN:
-        return value
-    if kind is tuple or kind is list:
-        return [plain(item, with_defaults=with_defaults) for item in value]
-    if isinstance(value, Enum):
-        return value.value
-    if kind is dict:
-        return {key: plain(item, with_defaults=with_defaults) for key, item in value.items()}
+def dump_all(value: object) -> str:
+    """With the fields that stand at their default: for people and other programs."""
+    return _dump_all(value)
+
+
+def fields_of(value: Any) -> dict[str, Any]:
+    """Names and values, not going deeper."""
+    return {name: getattr(value, name) for name, _ in _defaults(typing.cast(Any, type(value)))}
+
+
+def _given_fields(value: Any) -> dict[str, Any]:
     found = {}
-    for name, default in _defaults(typing.cast(Any, kind)):
+    for name, default in _defaults(typing.cast(Any, type(value))):
         item = getattr(value, name)
-        if with_defaults or (item is not default and item != default):
-            found[name] = item if type(item) in _PLAIN else plain(item, with_defaults=with_defaults)
+        if item is not default and item != default:
+            found[name] = item
     return found
+
+
+_dump = json.JSONEncoder(separators=(",", ":"), check_circular=False, default=_given_fields).encode
+_dump_all = json.JSONEncoder(separators=(",", ":"), check_circular=False, default=fields_of).encode
 
 
 @functools.cache

@@ -35,7 +35,7 @@ def changes_since(connection: Connection, seq: int) -> tuple[int, set[JobKey]]:
     found = connection.execute(
         select(_EVENT.key_id, _EVENT.task_index).distinct().where(_EVENT.seq > seq, _EVENT.seq <= newest)
     )
-    return newest, {rows.job_key(key_id, task_index) for key_id, task_index in found.tuples()}
+    return newest, {rows.job_key(key_id, task_index) for key_id, task_index in found}
 
 
 def of_job(connection: Connection, key: JobKey) -> list[HistoryRow]:
@@ -113,11 +113,11 @@ def record_steps(connection: Connection, new: Sequence[StepRow]) -> None:
     known: set[rows.RowKey] = set()
     for part in rows.chunks({rows.row_key(step.key) for step in new}):
         place = tuple_(_JOB.key_id, _JOB.task_index)
-        known |= set(connection.execute(select(_JOB.key_id, _JOB.task_index).where(place.in_(part))).tuples())
+        known |= set(connection.execute(select(_JOB.key_id, _JOB.task_index).where(place.in_(part))))
     values = {}
     for step in new:
         if rows.row_key(step.key) in known:
-            row = codec.plain(step, with_defaults=True)
+            row = codec.fields_of(step)
             del row["key"]
             row["key_id"], row["task_index"] = rows.row_key(step.key)
             row["node_list"] = codec.dump(step.node_list)

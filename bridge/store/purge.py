@@ -106,7 +106,7 @@ def _old(connection: Connection, task: Task, condition: ColumnElement[bool]) -> 
         .order_by(_JOB.settled_at, _JOB.key_id)
         .limit(task.size)
     )
-    found = [(float(at), int(key_id)) for at, key_id in connection.execute(statement).tuples()]
+    found = [(float(at), int(key_id)) for at, key_id in connection.execute(statement)]
     return [key_id for _, key_id in found], found[-1] if len(found) == task.size else None
 
 

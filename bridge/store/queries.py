@@ -77,7 +77,7 @@ _BLOCK = (
 
 
 def unfinished(connection: Connection, cache: Cache) -> list[Job]:
-    revisions = connection.execute(_OPEN).tuples().all()
+    revisions = connection.execute(_OPEN).all()
     return list(rows.from_revisions(connection, revisions, cache).values())
 
 
@@ -100,7 +100,7 @@ def _of_keys(connection: Connection, cache: Cache, keys: Sequence[JobKey]) -> li
     ids = [key.id for key in keys if key.task_index is None]
     found: dict[RowKey, Job] = {}
     for part in rows.chunks(dict.fromkeys(ids)):
-        revisions = connection.execute(_REVISIONS.where(_JOB.key_id.in_(part))).tuples().all()
+        revisions = connection.execute(_REVISIONS.where(_JOB.key_id.in_(part))).all()
         found |= rows.from_revisions(connection, revisions, cache)
     known = {key_id for key_id, _ in found}
     wanted = [key for key in keys if key.task_index is not None]
@@ -118,7 +118,7 @@ def _open_ones(connection: Connection, cache: Cache, query: JobQuery) -> list[Jo
     if query.states is not None and query.states <= FINAL:
         return []
     statement = _paged(_REVISIONS.where(_IS_OPEN, *_conditions(query, connection.dialect.name)), query)
-    revisions = connection.execute(statement).tuples().all()
+    revisions = connection.execute(statement).all()
     return list(rows.from_revisions(connection, revisions, cache).values())
 
 
@@ -193,7 +193,7 @@ def counts(connection: Connection) -> dict[JobState, int]:
     total = dict.fromkeys(JobState, 0)
     for condition in (_IS_OPEN, _JOB.ended_at.is_not(None)):
         statement = select(_JOB.state, func.sum(_JOB.counts_as)).where(condition).group_by(_JOB.state)
-        for state, count in connection.execute(statement).tuples():
+        for state, count in connection.execute(statement):
             total[JobState(state)] += int(count)
     return total
 

@@ -213,7 +213,7 @@ def load(connection: Connection, keys: Collection[RowKey], cache: Cache) -> dict
     """The jobs with a row of their own, as they are in this transaction."""
     revisions: list[tuple[int, int, int]] = []
     for part in chunks(keys):
-        revisions += connection.execute(_REVISIONS, {"keys": part}).tuples()
+        revisions += connection.execute(_REVISIONS, {"keys": part})
     return from_revisions(connection, revisions, cache)
 
 
