@@ -250,7 +250,7 @@ class Service:
     async def wait_for_end(self, caller: Caller, selector: Selector, timeout_seconds: float) -> list[Job] | None:
         """All records of the selection once all have ended; None when the time is over before."""
         deadline = self._now() + timeout_seconds
-        seq, _ = await self.store.changes_since(2**62)
+        seq = await self.store.last_seq()
         while True:
             found = await self.show(caller, selector)
             if all(job.is_final for job in found):

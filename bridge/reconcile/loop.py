@@ -10,7 +10,7 @@ import contextlib
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from bridge.backends.port import Backend, Observation, Sighting
 from bridge.core import dag, nodes, placement, queue, state
@@ -181,20 +181,25 @@ class Reconciler:
     async def _take_in(self) -> None:
         """1. What changed since the last turn, whoever changed it."""
         self._seq, changed = await self._store.changes_since(self._seq)
-        if not changed:
+        await self._refresh(changed)
+
+    async def _refresh(self, keys: Collection[JobKey]) -> None:
+        """Read these rows again. A task that got its row has left its array's record, so that is read too."""
+        if not keys:
             return
-        for key, job in (await self._store.get_many(list(changed))).items():
-            if job is None:
+        wanted = {*keys, *(JobKey(key.id) for key in keys)}
+        for key, job in (await self._store.get_many(wanted)).items():
+            if job is None or job.is_final or (job.is_array and not job.waiting):
+                if job is not None:
+                    self._to_judge |= self._index.concerned(job)
                 self._drop(key)
                 continue
-            if job.state not in WAITING or job.key not in self._jobs:
+            before = self._jobs.get(key)
+            if before is None or before.state is not job.state:
                 self._to_judge |= self._index.concerned(job)
-            if job.is_final or (job.waiting is not None and not job.waiting):
-                self._drop(key)
-            else:
-                self._keep(job)
-                if job.request.dependency is not None:
-                    self._to_judge.add(key)
+            self._keep(job)
+            if job.request.dependency is not None and job.state in WAITING:
+                self._to_judge.add(key)
 
     def _keep(self, job: Job) -> None:
         self._jobs[job.key] = job
@@ -505,6 +510,7 @@ class Reconciler:
     ) -> None:
         """Change jobs of our backends under their fences, and take the result into the working set at once."""
         by_fence: dict[str, list[JobKey]] = {}
+        changed: list[JobKey] = []
         for key in keys:
             job = self._jobs.get(key) or self._jobs.get(JobKey(key.id))
             if job is not None and (name := self._backend_name(job)) in self._fences:
@@ -513,8 +519,9 @@ class Reconciler:
             for outcome in await self._store.change(mine, event_of, fence=self._fences[name]):
                 if outcome.error is not None:
                     log.error("a change fits no step", extra={"job": str(outcome.key), "why": outcome.error.sentence})
-        if by_fence:
-            await self._take_in()
+                if outcome.after is not outcome.before:
+                    changed.append(outcome.key)
+        await self._refresh(changed)
 
 
 def _misses_deadline(job: Job, now: float) -> bool:
