@@ -12,7 +12,7 @@ from bridge.core.job import FINAL, Job, JobKey, JobState
 from bridge.store import codec, rows, tables
 from bridge.store.records import JobQuery
 from bridge.store.rows import Cache, RowKey
-from bridge.store.tables import NO_TASK, ONE
+from bridge.store.tables import NO_TASK, ONE, ZERO
 
 _JOB = tables.jobs.c
 _REVISIONS = select(_JOB.key_id, _JOB.task_index, _JOB.revision)
@@ -130,7 +130,7 @@ def _ended_ones(connection: Connection, query: JobQuery) -> list[Job]:
     if bounds:
         conditions.append(_JOB.ended_at >= max(bounds))
     else:  # all that ever ended: in the primary key's order, not by the index of ends
-        conditions.append(_JOB.is_open != ONE)
+        conditions.append(_JOB.is_open == ZERO)
     conditions.append(_JOB.counts_as > 0)
     statement = _paged(select(*rows.JOB_COLUMNS).where(*conditions), query)
     return [rows.job_of(row) for row in connection.execute(statement)]

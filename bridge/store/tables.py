@@ -30,6 +30,7 @@ from sqlalchemy.types import TypeDecorator
 NO_TASK = -1
 _ESCAPE = "\\x"
 
+ZERO: ColumnElement[int] = literal_column("0", Integer)
 ONE: ColumnElement[int] = literal_column("1", Integer)
 """Written out in conditions: SQLite uses a partial index only where it sees the index's own words."""
 
@@ -128,7 +129,7 @@ jobs = Table(
     Column("environment_hash", String(64)),
     Column("has_history", SmallInteger, nullable=False),
     Index("jobs_open", "key_id", "task_index", **_where("is_open = 1")),
-    Index("jobs_uid", "uid", "key_id", "task_index"),
+    Index("jobs_closed", "uid", "key_id", "task_index", **_where("is_open = 0")),
     Index("jobs_ended", "ended_at", "state", "counts_as", **_where("ended_at IS NOT NULL")),
     Index("jobs_arrays", "key_id", unique=True, **_where("task_index = -1 AND waiting IS NOT NULL")),
     Index("jobs_settled", "settled_at", **_where("settled_at IS NOT NULL")),

@@ -112,7 +112,7 @@ def upgrade() -> None:
     op.create_index(
         "jobs_settled_script", "jobs", ["settled_at"], **_where("settled_at IS NOT NULL AND script_hash IS NOT NULL")
     )
-    op.create_index("jobs_uid", "jobs", ["uid", "key_id", "task_index"])
+    op.create_index("jobs_closed", "jobs", ["uid", "key_id", "task_index"], **_where("is_open = 0"))
     op.create_table(
         "leases",
         sa.Column("backend", sa.String(length=255), nullable=False),

@@ -67,3 +67,15 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     name = server.make_database()
     yield server.url(name)
     server.drop_database(name)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """`shared_url`: a database that several processes may use; without PostgreSQL there is none, and no such test."""
+    if "shared_url" in metafunc.fixturenames:
+        metafunc.parametrize("shared_url", DATABASES[1:], indirect=True)
+
+
+@pytest.fixture
+def shared_url(request: pytest.FixtureRequest) -> str:
+    found: str = request.getfixturevalue(f"{request.param}_url")
+    return found
