@@ -1,0 +1,33 @@
+"""For all tests: those that need root are left out elsewhere, and the seconds of each folder are told to tests/run."""
+
+import collections
+import os
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+hypothesis.settings.register_profile("default", deadline=None)  # two busy cores make single examples slow
+hypothesis.settings.register_profile("full", deadline=None, max_examples=500)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+_seconds: dict[str, float] = collections.defaultdict(float)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if os.geteuid() == 0:
+        return
+    left_out = [item for item in items if item.get_closest_marker("root")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    _seconds["/".join(Path(report.nodeid.partition("::")[0]).parts[:2])] += report.duration
+
+
+def pytest_sessionfinish() -> None:
+    if target := os.environ.get("TESTS_SHARES"):
+        rows = sorted(_seconds.items(), key=lambda row: -row[1])
+        Path(target).write_text("".join(f"{name} {seconds * 100:.0f} 0\n" for name, seconds in rows))
