@@ -18,6 +18,7 @@ from bridge.core.errors import BridgeError, Gone, Refused, Unavailable
 from bridge.core.group import Group
 from bridge.core.job import ON_NODES, WAITING, Job, JobKey, JobState
 from bridge.core.reasons import Reason
+from bridge.core.request import UNLIMITED_SECONDS
 from bridge.core.users import User
 from bridge.reconcile import launch, observe, waiting, wishes
 from bridge.service import Service
@@ -367,7 +368,7 @@ class Reconciler:
                 case state.EndGroup(attempt, why):
                     await backend.stop(job.id, attempt, why)
                 case state.NewLimit(attempt, seconds):
-                    limit = None if seconds >= queue.UNLIMITED_SECONDS else seconds
+                    limit = None if seconds >= UNLIMITED_SECONDS else seconds
                     await backend.set_time_limit(job.id, attempt, limit)
                 case state.Pause(attempt, resume):
                     await backend.pause(job.id, attempt, resume=resume)
@@ -529,7 +530,7 @@ def _misses_deadline(job: Job, now: float) -> bool:
     deadline = job.request.deadline_at
     assert deadline is not None
     least = job.request.time_min_seconds or job.time_limit_seconds
-    return now >= deadline or (least < queue.UNLIMITED_SECONDS and now + least > deadline)
+    return now >= deadline or (least < UNLIMITED_SECONDS and now + least > deadline)
 
 
 def _is_singleton(job: Job) -> bool:

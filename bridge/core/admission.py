@@ -1,0 +1,238 @@
+"""May this request be taken, and with which partition, limit and account? The controller's part of sbatch.
+
+Pure. What cannot be is Refused with a code of `adapters.slurm.errors`; what the partition's limits forbid
+only as long as they stand is taken and waits with its reason. Source: slurm-reference, 25.11's answers.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bridge.core import constraint, placement, queue
+from bridge.core.errors import NotPermitted, Refused
+from bridge.core.job import JobKey
+from bridge.core.nodes import Node, Partition, Site
+from bridge.core.reasons import Reason
+from bridge.core.request import UNLIMITED_SECONDS, Component, JobRequest
+from bridge.core.sizing import Size, size_of
+from bridge.core.users import User
+
+MOST_NICE = 2**31 - 3
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    partition: str
+    time_limit_seconds: int
+    account: str | None
+    qos: str | None
+    reason: Reason = Reason.NONE
+
+
+def admit(
+    request: JobRequest, site: Site, nodes: Sequence[Node], user: User, now: float, *, is_operator: bool
+) -> Admitted:
+    partitions = _partitions(request, site)
+    account = _account(request, site, user)
+    qos = _qos(request, site, user)
+    for partition in partitions:
+        _check_access(partition, user, account, is_operator=is_operator)
+    if request.array is not None and request.array.indices and request.array.indices.maximum >= site.max_array_size:
+        raise Refused(f"array indices go up to {site.max_array_size - 1} here", code="invalid_array", field="array")
+    if request.nice < 0 and not is_operator:
+        raise Refused("only an operator may give a negative nice value", code="invalid_nice", field="nice")
+    component = request.component
+    _check_names(component, nodes)
+    _check_licenses(component, site)
+    limit = _time_limit(request, partitions[0], now)
+    later = request.begin_at is not None and request.begin_at > now
+    waits = request.hold or later or request.dependency is not None
+    reason, problem = Reason.NONE, None
+    for partition in partitions:
+        reason, problem = _judge(request, partition, limit, site, nodes, waits=waits)
+        if reason is Reason.NONE and problem is None:
+            break
+    if problem is not None:
+        raise problem
+    return Admitted(partitions[0].name, limit, account, qos, reason)
+
+
+def _partitions(request: JobRequest, site: Site) -> list[Partition]:
+    names = request.component.partitions
+    if not names:
+        default = site.default_partition
+        if default is None:
+            raise Refused("no partition was named and the site has no default", code="no_partition", field="partition")
+        return [default]
+    found = []
+    for name in names:
+        partition = site.partition(name)
+        if partition is None:
+            raise Refused(f"invalid partition specified: {name}", code="invalid_partition", field="partition")
+        found.append(partition)
+    return found
+
+
+def _account(request: JobRequest, site: Site, user: User) -> str | None:
+    if not site.accounts:
+        return request.account or site.default_account
+    mine = dict(site.accounts).get(user.name, ())
+    if not mine:
+        raise Refused(f"{user.name} has no account", code="invalid_account", field="account")
+    if request.account is None:
+        return mine[0]
+    if request.account not in mine:
+        raise Refused(f"{user.name} may not charge {request.account}", code="invalid_account", field="account")
+    return request.account
+
+
+def _qos(request: JobRequest, site: Site, user: User) -> str | None:
+    if not site.qos:
+        return request.qos
+    mine = dict(site.qos).get(user.name, ())
+    if request.qos is None:
+        return mine[0] if mine else None
+    if request.qos not in mine:
+        raise Refused(f"{user.name} may not use the QOS {request.qos}", code="invalid_qos", field="qos")
+    return request.qos
+
+
+def _check_access(partition: Partition, user: User, account: str | None, *, is_operator: bool) -> None:
+    if is_operator:
+        return
+    if partition.allow_users is not None and user.name not in partition.allow_users:
+        raise NotPermitted(f"{user.name} may not use {partition.name}", code="access_denied", field="partition")
+    if partition.allow_groups is not None and not set(partition.allow_groups) & set(user.group_names):
+        raise NotPermitted(
+            f"no group of {user.name} may use {partition.name}", code="group_not_permitted", field="partition"
+        )
+    if partition.allow_accounts is not None and account not in partition.allow_accounts:
+        raise Refused(f"{account} may not use {partition.name}", code="invalid_account", field="account")
+
+
+def _check_names(component: Component, nodes: Sequence[Node]) -> None:
+    known = {node.name for node in nodes}
+    for name in (*component.node_list, *component.exclude):
+        if name not in known:
+            raise Refused(f"no node is named {name}", code="invalid_node_name", field="nodelist")
+    features = {feature for node in nodes for feature in node.features}
+    for text, field in ((component.constraint, "constraint"), (component.prefer, "prefer")):
+        if text is None:
+            continue
+        try:
+            constraint.matcher(text)
+        except constraint.BadConstraint as error:
+            raise Refused(f"--{field}: {error}", code="bad_feature", field=field) from error
+        for name in constraint.features_of(text):
+            if name not in features:
+                raise Refused(f"no node has the feature {name}", code="bad_feature", field=field)
+        if text.count("*") > 1 and "[" not in text:
+            raise Refused("several counts need brackets: [a*2&b*1]", code="bad_feature", field=field)
+        if text.count("[") > 1:
+            raise Refused("one pair of brackets at most", code="bad_feature", field=field)
+    known_gres = {name for node in nodes for name, _, _ in node.gres}
+    for gres in component.gres_per_node:
+        if gres.name not in known_gres and gres.count and gres.name != "gpu":
+            raise Refused(f"no node has {gres.name}", code="invalid_gres", field="gres")
+
+
+def _check_licenses(component: Component, site: Site) -> None:
+    if not component.licenses:
+        return
+    total = dict(site.licenses)
+    choices = component.licenses.split("|")
+    for choice in choices:
+        for name, count in queue.parse_licenses(choice):
+            if name not in total or count > total[name]:
+                raise Refused(f"the site has {total.get(name, 0)} of {name}", code="invalid_license", field="licenses")
+
+
+def _time_limit(request: JobRequest, partition: Partition, now: float) -> int:
+    limit = request.time_limit_seconds
+    if limit is None:
+        limit = partition.default_time_seconds or partition.max_time_seconds or UNLIMITED_SECONDS
+    if request.time_min_seconds is not None and request.time_min_seconds > limit:
+        raise Refused("--time-min is above the time limit", code="invalid_time_min", field="time_min")
+    if request.deadline_at is not None:
+        least = request.time_min_seconds or (limit if request.time_limit_seconds is not None else 60)
+        if request.deadline_at < max(now, request.begin_at or 0) + least:
+            raise Refused("the job could not end before its deadline", code="invalid_time_limit", field="deadline")
+        if request.time_limit_seconds is None:
+            limit = min(limit, max(60, int(request.deadline_at - now) // 60 * 60))
+    return limit
+
+
+def _judge(
+    request: JobRequest, partition: Partition, limit: int, site: Site, nodes: Sequence[Node], *, waits: bool
+) -> tuple[Reason, Refused | None]:
+    """(what it will wait for, why it is refused) in this partition."""
+    component = request.component
+    size = size_of(component, partition)
+    if component.nodes_min == 0 and not waits:
+        return Reason.NONE, Refused("at least one node is needed", code="bad_node_count", field="nodes")
+    found = queue.limit_reason(request, partition.name, limit, site)
+    if found is not None and site.enforce_part_limits:
+        problem = _enforced(found[0])
+        if problem is not None:
+            return found[0], problem
+    members = [node for node in nodes if node.name in partition.nodes]
+    if found is None and sum(node.cpus for node in members) < size.cpus:
+        if site.enforce_part_limits:
+            return Reason.PARTITION_CONFIG, Refused(
+                "more CPUs than the partition has", code="too_many_cpus", field="ntasks"
+            )
+        found = (Reason.PARTITION_CONFIG, "")
+    if waits:
+        return Reason.NONE, None
+    if found is not None:
+        return found[0], None
+    problem = _never_fits(request, partition, size, members)
+    return Reason.NONE, problem
+
+
+def _enforced(reason: Reason) -> Refused | None:
+    match reason:
+        case Reason.PARTITION_TIME_LIMIT:
+            return Refused("over the partition's time limit", code="invalid_time_limit", field="time")
+        case Reason.PARTITION_NODE_LIMIT:
+            return Refused("outside the partition's node limits", code="bad_node_count", field="nodes")
+        case Reason.PARTITION_CONFIG:
+            return Refused("more than the partition has", code="too_many_cpus", field="nodes")
+        case _:
+            return None
+
+
+def _never_fits(request: JobRequest, partition: Partition, size: Size, members: Sequence[Node]) -> Refused | None:
+    component = request.component
+    wanted = set(component.node_list)
+    if wanted - set(partition.nodes):
+        return Refused(
+            f"{', '.join(sorted(wanted - set(partition.nodes)))} is not in {partition.name}",
+            code="not_available",
+            field="nodelist",
+        )
+    candidate = placement.Candidate(
+        keys=(JobKey(0),),
+        partitions=(partition.name,),
+        size=size,
+        component=component,
+        time_limit_seconds=0,
+        submitted_at=0.0,
+        matches=constraint.matcher(component.constraint) if component.constraint else None,
+    )
+    if placement.could_ever_fit(candidate, members):
+        return None
+    return Refused(_why_never(candidate, members), code="not_available", field=None)
+
+
+def _why_never(candidate: placement.Candidate, members: Sequence[Node]) -> str:
+    """The line that Slurm sometimes adds; else a sentence of ours."""
+    component, size = candidate.component, candidate.size
+    most = max((node.memory_mib for node in members), default=0)
+    per_node = size.memory_per_node_mib or (size.memory_per_cpu_mib or 0) * size.cpus_per_node_min
+    if per_node > most:
+        return "Memory specification can not be satisfied"
+    if size.cpus_per_node_min > max((node.cpus for node in members), default=0):
+        return "CPU count per node can not be satisfied"
+    if (component.temporary_disk_mib or 0) > max((node.temporary_disk_mib for node in members), default=0):
+        return "Temporary disk specification can not be satisfied"
+    return "no nodes can ever give what the job asks for"

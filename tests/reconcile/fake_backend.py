@@ -1,0 +1,66 @@
+"""A stand-in for a backend: keeps what it was told, and reports what the test says."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+from bridge.backends.port import Observation, Sighting
+from bridge.core.errors import Gone
+from bridge.core.group import Group
+from bridge.core.job import End
+from bridge.core.nodes import Node
+from tests.builders import NOON, a_node
+
+
+class FakeBackend:
+    name = "local"
+
+    def __init__(self, nodes: Sequence[Node] = (a_node("n1"), a_node("n2"))) -> None:
+        self._nodes = tuple(nodes)
+        self.started: list[Group] = []
+        self.told: list[tuple[object, ...]] = []
+        self._news: asyncio.Queue[Observation] = asyncio.Queue()
+        self._news.put_nowait(Observation((), full=True))
+        self.refuse: Exception | None = None
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def start(self, groups: Sequence[Group]) -> None:
+        if self.refuse is not None:
+            raise self.refuse
+        self.started += groups
+
+    async def observe(self) -> AsyncIterator[Observation]:
+        while True:
+            yield await self._news.get()
+
+    def see(self, *sightings: Sighting, full: bool = False) -> None:
+        self._news.put_nowait(Observation(sightings, full))
+
+    def begin(self, job_id: int, attempt: int = 1, at: float = NOON + 10) -> None:
+        self.see(Sighting(job_id, attempt, "running", at, began_at=at))
+
+    def end(self, job_id: int, attempt: int = 1, end: End | None = None, at: float = NOON + 20) -> None:
+        self.see(Sighting(job_id, attempt, "ended", at, began_at=at - 5, end=end or End()))
+
+    async def signal(self, job_id: int, attempt: int, number: int, to: str) -> None:
+        self.told.append(("signal", job_id, attempt, number, to))
+
+    async def stop(self, job_id: int, attempt: int, why: str) -> None:
+        self.told.append(("stop", job_id, attempt, why))
+
+    async def set_time_limit(self, job_id: int, attempt: int, time_limit_seconds: int | None) -> None:
+        self.told.append(("limit", job_id, attempt, time_limit_seconds))
+
+    async def pause(self, job_id: int, attempt: int, *, resume: bool) -> None:
+        self.told.append(("resume" if resume else "pause", job_id, attempt))
+
+    async def forget(self, job_id: int, attempt: int) -> None:
+        self.told.append(("forget", job_id, attempt))
+
+    async def nodes(self) -> tuple[Node, ...]:
+        return self._nodes
+
+    async def read_output(self, uid: int, gid: int, path: str, offset: int, limit_bytes: int) -> bytes:
+        raise Gone(f"{path} is not there")
