@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, select, tuple_
+from sqlalchemy import Connection, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bridge.core.job import JobKey, JobState
@@ -93,27 +93,28 @@ def text_of(connection: Connection, job_id: int, kind: str) -> bytes | None:
 
 def steps(connection: Connection, keys: Iterable[JobKey]) -> list[StepRow]:
     """Ordered by job, attempt and step."""
+    statement = (
+        select(tables.steps)
+        .where(rows.among_keys("steps", connection.dialect.name))
+        .order_by(_STEP.key_id, _STEP.task_index, _STEP.attempt, _STEP.step_id)
+    )
     found: list[StepRow] = []
-    for part in rows.chunks(sorted({rows.row_key(key) for key in keys})):
-        statement = (
-            select(tables.steps)
-            .where(tuple_(_STEP.key_id, _STEP.task_index).in_(bindparam("keys", expanding=True)))
-            .order_by(_STEP.key_id, _STEP.task_index, _STEP.attempt, _STEP.step_id)
-        )
-        for row in connection.execute(statement, {"keys": part}):
-            values = dict(row._mapping)
-            key = rows.job_key(values.pop("key_id"), values.pop("task_index"))
-            names = tuple(json.loads(values.pop("node_list")))
-            found.append(StepRow(key=key, node_list=names, **values))
+    for row in connection.execute(statement, {"keys": codec.dump([rows.row_key(key) for key in keys])}):
+        values = dict(row._mapping)
+        key = rows.job_key(values.pop("key_id"), values.pop("task_index"))
+        names = tuple(json.loads(values.pop("node_list")))
+        found.append(StepRow(key=key, node_list=names, **values))
     return found
 
 
 def record_steps(connection: Connection, new: Sequence[StepRow]) -> None:
     """What is known of a step is replaced. Steps of jobs that are gone are let go."""
-    known: set[rows.RowKey] = set()
-    for part in rows.chunks({rows.row_key(step.key) for step in new}):
-        place = tuple_(_JOB.key_id, _JOB.task_index)
-        known |= set(connection.execute(select(_JOB.key_id, _JOB.task_index).where(place.in_(part))))
+    if not new:
+        return
+    among_keys = rows.among_keys("jobs", connection.dialect.name)
+    asked = codec.dump([rows.row_key(step.key) for step in new])
+    found = connection.execute(select(_JOB.key_id, _JOB.task_index).where(among_keys), {"keys": asked})
+    known = {(key_id, task_index) for key_id, task_index in found}
     values = {}
     for step in new:
         if rows.row_key(step.key) in known:

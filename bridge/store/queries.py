@@ -127,23 +127,28 @@ def _ended_ones(connection: Connection, query: JobQuery) -> list[Job]:
         return []
     conditions = _conditions(query, connection.dialect.name)
     bounds = [bound for bound in (query.active_since, query.ended_since) if bound is not None]
-    if bounds:
+    if bounds:  # by the index of ends
         conditions.append(_JOB.ended_at >= max(bounds))
-    else:  # all that ever ended: in the primary key's order, not by the index of ends
+    else:  # all that ever ended, in the order of the primary key
         conditions.append(_JOB.is_open == ZERO)
     conditions.append(_JOB.counts_as > 0)
-    statement = _paged(select(*rows.JOB_COLUMNS).where(*conditions), query)
+    statement = _paged(select(*rows.JOB_COLUMNS).where(*conditions), query, is_sorted=not bounds)
     return [rows.job_of(row) for row in connection.execute(statement)]
 
 
-def _paged(statement: Any, query: JobQuery) -> Any:
+def _paged(statement: Any, query: JobQuery, *, is_sorted: bool = True) -> Any:
+    """`is_sorted` False: the rows are found otherwise than in order of their keys, and sorted for a limit only.
+
+    SQLite would read the whole table to spare itself the sorting, were it not for the `+ 0`.
+    """
     order = (_JOB.key_id, _JOB.task_index)
     if query.after is not None:
-        place = tuple_(*order)
-        after = tuple_(*rows.row_key(query.after))
+        place, after = tuple_(*order), tuple_(*rows.row_key(query.after))
         statement = statement.where(place < after if query.newest_first else place > after)
-    statement = statement.order_by(*(column.desc() if query.newest_first else column for column in order))
-    return statement if query.limit is None else statement.limit(query.limit)
+    if query.limit is None:
+        return statement
+    keys = order if is_sorted else (_JOB.key_id + ZERO, _JOB.task_index)
+    return statement.order_by(*(key.desc() if query.newest_first else key for key in keys)).limit(query.limit)
 
 
 def _conditions(query: JobQuery, dialect: str) -> list[ColumnElement[bool]]:
@@ -219,9 +224,7 @@ _OVER_TASKS = (
     .where(_JOB.key_id.in_(bindparam("ids", expanding=True)), _JOB.task_index >= 0)
     .group_by(_JOB.key_id)
 )
-_STANDING = select(
-    _JOB.key_id, _JOB.task_index, _JOB.state, _JOB.started_at, _JOB.ended_at, _JOB.attempt, _JOB.waiting
-).where(tuple_(_JOB.key_id, _JOB.task_index).in_(bindparam("keys", expanding=True)))
+_STANDING = select(_JOB.key_id, _JOB.task_index, _JOB.state, _JOB.started_at, _JOB.ended_at, _JOB.attempt, _JOB.waiting)
 
 
 def targets(connection: Connection, clauses: Iterable[dag.Clause]) -> dict[tuple[int, int | None], dag.Target | None]:
@@ -230,8 +233,10 @@ def targets(connection: Connection, clauses: Iterable[dag.Clause]) -> dict[tuple
     keys: set[RowKey] = {(job_id, NO_TASK) for job_id, _ in wanted}
     keys |= {(job_id, task) for job_id, task in wanted if task is not None}
     standing: dict[RowKey, Any] = {}
-    for part in rows.chunks(sorted(keys)):
-        standing |= {(row.key_id, row.task_index): row for row in connection.execute(_STANDING, {"keys": part})}
+    if keys:
+        among_keys = rows.among_keys("jobs", connection.dialect.name)
+        found_rows = connection.execute(_STANDING.where(among_keys), {"keys": codec.dump(sorted(keys))})
+        standing = {(row.key_id, row.task_index): row for row in found_rows}
     whole = [
         job_id
         for job_id, task in wanted

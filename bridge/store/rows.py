@@ -9,7 +9,7 @@ import threading
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, and_, bindparam, select, tuple_
+from sqlalchemy import Connection, Select, TextClause, select, text
 
 from bridge.core import job as jobs
 from bridge.core.indexset import IndexSet
@@ -20,7 +20,10 @@ from bridge.store import codec, tables
 from bridge.store.tables import NO_TASK
 
 CHUNK = 400
-"""Keys in one query: far below the databases' limits of variables."""
+"""Variables in one query: far below the databases' limits."""
+
+READ_AT_ONCE = 5_000
+"""Rows of which the undecoded form is held at a time."""
 
 CACHED_JOBS = 50_000
 """More unfinished jobs than this are read again each time."""
@@ -201,44 +204,45 @@ class Cache:
         return len(self._jobs)
 
 
-_BY_KEYS = tuple_(tables.jobs.c.key_id, tables.jobs.c.task_index).in_(bindparam("keys", expanding=True))
-_FULL = select(*JOB_COLUMNS).where(_BY_KEYS)
-_REVISIONS = select(tables.jobs.c.key_id, tables.jobs.c.task_index, tables.jobs.c.revision).where(_BY_KEYS)
-_ONE_REVISION = select(tables.jobs.c.revision).where(
-    and_(tables.jobs.c.key_id == bindparam("key_id"), tables.jobs.c.task_index == bindparam("task_index"))
-)
+def among_keys(table: str, dialect: str) -> TextClause:
+    """Rows of (key_id, task_index) pairs, given as JSON in the parameter `keys`, however many.
+
+    Not `IN (VALUES …)`: SQLite reads the whole table for that.
+    """
+    if dialect == "postgresql":
+        pairs = "CAST(value->>0 AS bigint), CAST(value->>1 AS integer) FROM json_array_elements(CAST(:keys AS json))"
+    else:
+        pairs = "json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(:keys)"
+    return text(f"({table}.key_id, {table}.task_index) IN (SELECT {pairs})")
+
+
+@functools.cache
+def _select(dialect: str, *, full: bool) -> Select[Any]:
+    job = tables.jobs.c
+    columns = JOB_COLUMNS if full else [job.key_id, job.task_index, job.revision]
+    return select(*columns).where(among_keys("jobs", dialect))
 
 
 def load(connection: Connection, keys: Collection[RowKey], cache: Cache) -> dict[RowKey, Job]:
     """The jobs with a row of their own, as they are in this transaction."""
-    revisions: list[tuple[int, int, int]] = []
-    for part in chunks(keys):
-        revisions += connection.execute(_REVISIONS, {"keys": part})
+    if not keys:
+        return {}
+    statement = _select(connection.dialect.name, full=False)
+    revisions = connection.execute(statement, {"keys": codec.dump(list(keys))}).all()
     return from_revisions(connection, revisions, cache)
 
 
-def from_revisions(
-    connection: Connection, revisions: Sequence[tuple[int, int, int]], cache: Cache
-) -> dict[RowKey, Job]:
-    """The jobs of (key_id, task_index, revision), in that order; what the cache lacks is read."""
-    found: dict[RowKey, Job] = {}
-    missing: list[RowKey] = []
-    for key_id, task_index, revision in revisions:
-        key = (key_id, task_index)
-        job = cache.find(key, revision)
-        if job is None:
-            missing.append(key)
-        else:
-            found[key] = job
-    if not missing:
-        return found
-    read: dict[RowKey, Job] = {}
-    for part in chunks(missing):
-        for row in connection.execute(_FULL, {"keys": part}):
-            read[row.key_id, row.task_index] = job_of(row)
-    cache.put(read.items())
-    found |= read
-    return {key: found[key] for key in ((k, t) for k, t, _ in revisions) if key in found}
+def from_revisions(connection: Connection, revisions: Sequence[Any], cache: Cache) -> dict[RowKey, Job]:
+    """The jobs of rows (key_id, task_index, revision), in that order; what the cache lacks is read."""
+    found: dict[RowKey, Job | None] = {(k, t): cache.find((k, t), revision) for k, t, revision in revisions}
+    missing = [key for key, job in found.items() if job is None]
+    if missing:
+        statement = _select(connection.dialect.name, full=True)
+        for part in chunks(missing, READ_AT_ONCE):
+            for row in connection.execute(statement, {"keys": codec.dump(part)}):
+                found[row.key_id, row.task_index] = job_of(row)
+        cache.put((key, job) for key in missing if (job := found[key]) is not None)
+    return {key: job for key, job in found.items() if job is not None}
 
 
 def task_of(array: Job | None, index: int) -> Job | None:

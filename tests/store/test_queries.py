@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import event
 
 from bridge.core import state
 from bridge.core.job import FINAL, Job, JobKey, JobState, Share, split_task
@@ -182,7 +183,7 @@ async def test_the_cache_keeps_unfinished_jobs_only_and_not_too_many(url: str) -
 @in_loop
 async def test_more_jobs_than_one_query_may_name(url: str) -> None:
     async with opened(url) as store:
-        jobs = await store.submit([a_new(name=f"j{k % 7}") for k in range(3 * rows.CHUNK + 1)])
+        jobs = await store.submit([a_new(name=f"j{k % 7}") for k in range(rows.READ_AT_ONCE + 1)])
         store._cache._jobs.clear()
         assert await store.unfinished() == jobs
         assert await store.list_jobs(JobQuery(keys=tuple(job.key for job in jobs))) == jobs
@@ -199,12 +200,45 @@ async def test_unfinished_jobs_are_found_by_their_own_index(sqlite_url: str, que
         assert "jobs_open" in await _plan(store, queries._OPEN)
 
 
-async def _plan(store: Store, statement: Any) -> str:
-    def explain(connection: Any) -> str:
-        text = str(statement.compile(connection, compile_kwargs={"literal_binds": True}))
-        return "\n".join(row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}"))
+@pytest.mark.parametrize("query", [JobQuery(ended_since=5.0), JobQuery(ended_since=5.0, limit=3, newest_first=True)])
+@in_loop
+async def test_recently_ended_jobs_are_found_by_their_end(sqlite_url: str, query: JobQuery) -> None:
+    async with opened(sqlite_url) as store:
+        seen: list[str] = []
 
-    return await store._read(explain)
+        def list_them(connection: Any) -> None:
+            event.listen(connection, "before_cursor_execute", lambda *args: seen.append(_literal(*args[2:4])))
+            queries._ended_ones(connection, query)
+
+        await store._read(list_them)
+        [statement] = [text for text in seen if text.startswith("SELECT")]
+        assert "jobs_ended" in await _explain(store, statement)
+
+
+@in_loop
+async def test_no_question_after_given_keys_reads_the_whole_table(sqlite_url: str) -> None:
+    async with opened(sqlite_url) as store:
+        for table in ("jobs", "steps"):
+            statement = f"SELECT * FROM {table} WHERE {rows.among_keys(table, 'sqlite')}".replace(":keys", "'[[1,-1]]'")
+            plan = await _explain(store, statement)
+            assert f"SEARCH {table} USING INDEX" in plan
+            assert f"SCAN {table}" not in plan
+
+
+async def _plan(store: Store, statement: Any) -> str:
+    return await _explain(store, str(statement.compile(store._reads, compile_kwargs={"literal_binds": True})))
+
+
+async def _explain(store: Store, statement: str) -> str:
+    return await store._read(
+        lambda connection: "\n".join(row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}"))
+    )
+
+
+def _literal(statement: str, values: tuple[Any, ...]) -> str:
+    for value in values or ():
+        statement = statement.replace("?", repr(value), 1)
+    return statement
 
 
 _QUERIES = st.builds(
