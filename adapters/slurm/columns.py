@@ -1,0 +1,124 @@
+"""Output formats of squeue and sinfo: `%.18i %.9P` (-o) and `JobID:10,State:.8` (-O), made into printers.
+
+A format is compiled once, so that thousands of rows cost one %-operation each. What the columns mean
+is the commands' business: they hand in tables of `Column`.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+Row = TypeVar("Row")
+
+DEFAULT_LONG_WIDTH = 20
+WIDEST = 10_000
+"""Widths above it are cut to it: a format comes from outside and must not make rows of gigabytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column(Generic[Row]):
+    title: str
+    value: Callable[[Row], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell(Generic[Row]):
+    column: Column[Row]
+    width: int = 0
+    """0: as long as needed."""
+    right: bool = False
+    suffix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Printer(Generic[Row]):
+    """Turns rows to text. Literal text between the columns is part of `template`."""
+
+    template: str
+    cells: tuple[Cell[Row], ...]
+
+    def header(self) -> str:
+        return self.template % tuple(cell.column.title for cell in self.cells)
+
+    def lines(self, rows: Iterable[Row]) -> list[str]:
+        template = self.template
+        values = tuple(cell.column.value for cell in self.cells)
+        return [template % tuple([value(row) for value in values]) for row in rows]
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        return tuple(cell.column.title for cell in self.cells)
+
+
+def compile_letters(
+    text: str, letters: Mapping[str, Column[Row]], all_columns: Sequence[Column[Row]] = ()
+) -> tuple[Printer[Row], list[str]]:
+    """A printer for an -o format, and the codes in it that are none.
+
+    Read as Slurm does: the text is split at every `%`; what stands before the first is copied; a bad
+    code is copied with its `%`.
+    """
+    template: list[str] = []
+    cells: list[Cell[Row]] = []
+    bad: list[str] = []
+    pieces = text.split("%")
+    template.append(pieces[0])
+    for piece in pieces[1:]:
+        if not piece:
+            continue
+        if piece == "all" and all_columns:
+            cells += [Cell(column) for column in all_columns]
+            template.append("|".join(["%s"] * len(all_columns)))
+            continue
+        right, width, letter, suffix = _split_letter(piece)
+        column = letters.get(letter)
+        if column is None:
+            bad.append(letter)
+            template.append(_literal("%" + piece))
+            continue
+        cells.append(Cell(column, width, right, suffix))
+        template.append(_directive(width, right) + _literal(suffix))
+    return Printer("".join(template), tuple(cells)), bad
+
+
+def _split_letter(piece: str) -> tuple[bool, int, str, str]:
+    at = 1 if piece.startswith(".") else 0
+    end = at
+    while end < len(piece) and piece[end].isascii() and piece[end].isdigit():
+        end += 1
+    width = min(int(piece[at:end][:9] or 0), WIDEST)
+    return at == 1, width, piece[end : end + 1], piece[end + 1 :]
+
+
+def compile_names(text: str, names: Mapping[str, Column[Row]]) -> tuple[Printer[Row], list[str]]:
+    """A printer for an -O format (`name[:[.][width][suffix]],...`), and the names in it that are none.
+
+    `names` has lower case keys.
+    """
+    template: list[str] = []
+    cells: list[Cell[Row]] = []
+    bad: list[str] = []
+    for piece in filter(None, text.split(",")):
+        name, colon, rest = piece.partition(":")
+        column = names.get(name.strip().lower())
+        if column is None:
+            bad.append(name)
+            continue
+        right, width, suffix = False, DEFAULT_LONG_WIDTH, ""
+        if colon:
+            right, width, letter, rest_of_suffix = _split_letter(rest)
+            suffix = letter + rest_of_suffix
+        cells.append(Cell(column, width, right, suffix))
+        template.append(_directive(width, right) + _literal(suffix))
+    return Printer("".join(template), tuple(cells)), bad
+
+
+def _directive(width: int, right: bool) -> str:
+    """`%18.18s`: padded and cut to the width."""
+    if width == 0:
+        return "%s"
+    return f"%{'' if right else '-'}{width}.{width}s"
+
+
+def _literal(text: str) -> str:
+    return text.replace("%", "%%")

@@ -1,0 +1,203 @@
+"""Facts about one job in Slurm's words: ids, state, reason, times, memory. Shared by squeue, scontrol and sacct."""
+
+import signal
+from functools import lru_cache
+
+from adapters.slurm import durations
+from bridge.core.indexset import IndexSet
+from bridge.core.job import WAITING, Job, JobState
+from bridge.core.nodes import Site
+from bridge.core.reasons import Reason
+from bridge.core.request import UNLIMITED_SECONDS
+
+TASK_EXPRESSION_LENGTH = 64
+"""Slurm cuts the list of an array's waiting tasks to a buffer of this size, unless SLURM_BITSTR_LEN says another."""
+
+_STEP_FORM_SPAN = 10
+"""`0-900:2` is written only where first and last task are further apart than this."""
+
+_SENTENCES = {
+    Reason.REQUEUED_HELD: "job requeued in held state",
+    Reason.LAUNCH_FAILED_HELD: "launch failed requeued held",
+}
+
+
+def raw_id(job: Job) -> int:
+    """A task that has done nothing yet is shown under its array's id: Slurm gives it its own only later."""
+    return job.array_id if job.array_id is not None and job.revision == 0 else job.id
+
+
+def base_id(job: Job) -> int:
+    return job.array_id or job.id
+
+
+def task_expression(job: Job, length: int) -> str | None:
+    """`3`, `0-9%2`, `1,4,9,...`; None for a job that is no array. `length` 0: not cut."""
+    if job.task_index is not None:
+        return str(job.task_index)
+    if job.request.array is None or job.waiting is None:
+        return None
+    return waiting_expression(job.waiting, job.request.array.throttle, length)
+
+
+@lru_cache(maxsize=1024)
+def waiting_expression(waiting: IndexSet, throttle: int | None, length: int) -> str:
+    text = _index_list(waiting)
+    if length and len(text) > length - 1:
+        text = text[: max(0, length - 4)] + "..."
+    return f"{text}%{throttle}" if throttle else text
+
+
+def _index_list(waiting: IndexSet) -> str:
+    ranges = waiting.ranges
+    if len(ranges) == 1 and ranges[0][2] > 1 and ranges[0][1] - ranges[0][0] > _STEP_FORM_SPAN:
+        return str(waiting)
+    parts: list[list[int]] = []
+    for first, last, step in ranges:
+        if step == 1:
+            if parts and parts[-1][1] + 1 == first:
+                parts[-1][1] = last
+            else:
+                parts.append([first, last])
+            continue
+        for index in range(first, last + 1, step):
+            if parts and parts[-1][1] + 1 == index:
+                parts[-1][1] = index
+            else:
+                parts.append([index, index])
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in parts)
+
+
+def display_id(job: Job, length: int | None = None) -> str:
+    """`12`, `12_3`, `12_[0-9%2]`.
+
+    `length` is SLURM_BITSTR_LEN where it is set. Without it squeue has room for 31 characters in all.
+    """
+    if job.task_index is not None:
+        return f"{job.array_id}_{job.task_index}"
+    if not job.waiting:
+        return str(job.id)
+    if length is None:
+        return f"{job.id}_[{task_expression(job, TASK_EXPRESSION_LENGTH)}]"[:31]
+    return f"{job.id}_[{task_expression(job, length)}]"
+
+
+def bracket_length(environ_value: str | None) -> int | None:
+    """SLURM_BITSTR_LEN; None: not set, or no number."""
+    return int(environ_value) if environ_value and environ_value.isascii() and environ_value.isdigit() else None
+
+
+def reason_text(job: Job) -> str:
+    reason = job.reason
+    if reason is Reason.RAISED_SIGNAL:
+        number = job.end.signal if job.end is not None else 0
+        return f"RaisedSignal:{number}({signal_description(number)})"
+    if reason is Reason.NODES_NOT_AVAILABLE:
+        if not job.request.component.node_list:
+            return "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions"
+        return f"ReqNodeNotAvail, UnavailableNodes:{job.reason_detail}"
+    return _SENTENCES.get(reason) or reason.value
+
+
+def signal_description(number: int) -> str:
+    try:
+        return signal.strsignal(number) or f"Unknown signal {number}"
+    except ValueError:
+        return f"Unknown signal {number}"
+
+
+_REASON_INSTEAD_OF_NODES = WAITING | {
+    JobState.TIMEOUT,
+    JobState.OUT_OF_MEMORY,
+    JobState.DEADLINE,
+    JobState.FAILED,
+}
+
+
+def shows_reason(job: Job) -> bool:
+    """Whether NODELIST(REASON) gives the reason."""
+    return job.state in _REASON_INSTEAD_OF_NODES
+
+
+def partition_text(job: Job, site: Site) -> str:
+    """A waiting job shows all partitions that it may run in, those of higher tier first."""
+    asked = job.request.component.partitions
+    if len(asked) < 2 or job.state not in WAITING:
+        return job.partition
+    known = {partition.name: partition.priority_tier for partition in site.partitions}
+    return ",".join(sorted(asked, key=lambda name: -known.get(name, 0)))
+
+
+def run_seconds(job: Job, now: float) -> float:
+    if job.started_at is None or job.state in WAITING or job.state is JobState.CONFIGURING:
+        return 0.0
+    if job.ended_at is not None:
+        until = job.ended_at
+    elif job.state is JobState.SUSPENDED and job.suspended_at is not None:
+        until = job.suspended_at
+    elif job.stop is not None:
+        until = job.stop.at
+    else:
+        until = now
+    return max(0.0, int(until) - int(job.started_at) - job.suspended_seconds)
+
+
+def start_at(job: Job, now: float) -> float | None:
+    """When it started, or the earliest time at which it can."""
+    if job.state in WAITING:
+        return job.begin_at if job.begin_at is not None and (job.begin_at > now or not job.eligible_at) else None
+    return job.started_at
+
+
+def end_at(job: Job, now: float) -> float | None:
+    if job.ended_at is not None:
+        return job.ended_at
+    if job.stop is not None:
+        return job.stop.at
+    start = start_at(job, now)
+    if start is None or job.time_limit_seconds >= UNLIMITED_SECONDS:
+        return None
+    return start + job.time_limit_seconds + job.suspended_seconds
+
+
+def eligible_at(job: Job) -> float | None:
+    if job.eligible_at is not None:
+        return job.eligible_at
+    return job.begin_at if job.begin_at is not None else None
+
+
+def time_left(job: Job, now: float) -> str:
+    if job.time_limit_seconds >= UNLIMITED_SECONDS:
+        return "UNLIMITED"
+    limit = (job.time_limit_seconds + 59) // 60 * 60
+    return durations.short(max(0.0, limit - run_seconds(job, now)))
+
+
+def exit_code(job: Job) -> str:
+    return f"{job.end.exit_status}:{job.end.signal}" if job.end is not None else "0:0"
+
+
+def submit_line(job: Job) -> str:
+    return job.request.submit_line or ""
+
+
+_UNITS = "MGTPEZ"
+
+
+def memory(mib: int, *, exact: bool = False, convert: bool = True) -> str:
+    """`256M`, `2G`, `1.46G`; `exact`: only where it is whole or a half (`1500M`, `1.50G`). Nothing is `0`."""
+    if mib == 0:
+        return "0"
+    size: float = mib
+    unit = 0
+    while convert and size >= 1024 and unit < len(_UNITS) - 1 and not (exact and size % 512):
+        size /= 1024
+        unit += 1
+    number = str(int(size)) if size == int(size) else f"{size:.2f}"
+    return number + _UNITS[unit]
+
+
+def memory_in(mib: int, unit: str) -> str:
+    """In the unit asked for (K, M, G, T, P): `0.25G`."""
+    size = mib * 1024 if unit == "K" else mib / 1024 ** "MGTP".index(unit)
+    return f"{int(size)}{unit}" if size == int(size) else f"{size:.2f}{unit}"
