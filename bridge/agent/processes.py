@@ -1,0 +1,142 @@
+"""What /proc tells of processes: a tree, its memory, when one started, what stands in its environment.
+
+Every answer may be stale by the time it is used, and a process may vanish between two looks: then it
+counts as not there. Process ids are used with their start time wherever they are kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from typing import Container, Dict, Iterable, List, Optional
+
+_PAGE_KIB = os.sysconf("SC_PAGE_SIZE") // 1024
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
+
+
+def children(pid: int) -> List[int]:
+    """Of all its threads."""
+    found: List[int] = []
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return found
+    for thread in threads:
+        found.extend(int(word) for word in _read(f"/proc/{pid}/task/{thread}/children").split())
+    return found
+
+
+def descendants(pid: int) -> List[int]:
+    """Parents before their children; without `pid` itself."""
+    found: List[int] = []
+    if not _has_children_files():
+        return _descendants_by_parent(pid)
+    queue = children(pid)
+    while queue:
+        found.extend(queue)
+        queue = [child for parent in queue for child in children(parent)]
+    return found
+
+
+def _has_children_files() -> bool:
+    """Kernels without CONFIG_PROC_CHILDREN have none."""
+    return os.path.exists("/proc/self/task/%d/children" % os.getpid())
+
+
+def _descendants_by_parent(pid: int) -> List[int]:
+    by_parent: Dict[int, List[int]] = {}
+    for other in everyone():
+        fields = _stat(other)
+        if fields:
+            by_parent.setdefault(int(fields[1]), []).append(other)
+    found: List[int] = []
+    queue = list(by_parent.get(pid, ()))
+    while queue:
+        found.extend(queue)
+        queue = [child for parent in queue for child in by_parent.get(parent, ())]
+    return found
+
+
+def everyone() -> List[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def _stat(pid: int) -> List[bytes]:
+    """Fields from the state on (field 3 of proc(5)); the name before may hold any byte, even `)`."""
+    return _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+
+
+def started_ticks(pid: int) -> Optional[int]:
+    """Clock ticks after boot; with the pid it names one process until the next boot. None: no such process."""
+    fields = _stat(pid)
+    return int(fields[19]) if len(fields) > 19 and fields[0] not in (b"Z", b"X") else None
+
+
+def resident_kib(pids: Iterable[int]) -> int:
+    """The sum; memory shared by several is counted for each."""
+    total = 0
+    for pid in pids:
+        fields = _read(f"/proc/{pid}/statm").split()
+        if len(fields) > 1:
+            total += int(fields[1]) * _PAGE_KIB
+    return total
+
+
+def proportional_kib(pids: Iterable[int]) -> int:
+    """The sum with shared memory counted once. Dear: the kernel walks all page tables."""
+    total = 0
+    for pid in pids:
+        for line in _read(f"/proc/{pid}/smaps_rollup").splitlines():
+            if line.startswith(b"Pss:"):
+                total += int(line.split()[1])
+                break
+    return total
+
+
+def has_variable(pid: int, name: bytes) -> bool:
+    """Whether the variable stood in its environment when the program was started."""
+    return any(entry.startswith(name + b"=") for entry in _read(f"/proc/{pid}/environ").split(b"\0"))
+
+
+def is_any_in_environment(pid: int, entries: Container[bytes]) -> bool:
+    """Whether one of the whole `NAME=value` entries stood there when the program was started."""
+    return any(entry in entries for entry in _read(f"/proc/{pid}/environ").split(b"\0"))
+
+
+def send(pid: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)
+
+
+def kill_tree(root: int, keep: Container[int] = ()) -> None:
+    """SIGKILL to all descendants of `root`, however fast they fork: first all are stopped, then killed.
+
+    Those in `keep` are spared, and so is what they started.
+    """
+    stopped: List[int] = []
+    while True:
+        new = [pid for pid in _kept_out(root, keep) if pid not in stopped]
+        if not new:
+            break
+        for pid in new:
+            send(pid, signal.SIGSTOP)
+        stopped.extend(new)
+    for pid in stopped:
+        send(pid, signal.SIGKILL)
+
+
+def _kept_out(root: int, keep: Container[int]) -> List[int]:
+    found: List[int] = []
+    for child in children(root) if _has_children_files() else _descendants_by_parent(root):
+        if child not in keep:
+            found.append(child)
+            found.extend(descendants(child))
+    return found
