@@ -48,6 +48,7 @@ def make(url: URL, *, writes: bool) -> Engine:
             pool_size=size,
             max_overflow=0,
             pool_pre_ping=True,
+            hide_parameters=True,
             # The writer waits for its turn and must then see what the one before it wrote; a reader wants one picture.
             isolation_level="READ COMMITTED" if writes else "REPEATABLE READ",
         )
@@ -55,6 +56,7 @@ def make(url: URL, *, writes: bool) -> Engine:
         url,
         pool_size=size,
         max_overflow=0,
+        hide_parameters=True,  # errors are logged, and environments are among the parameters
         connect_args={"check_same_thread": False, "timeout": BUSY_SECONDS, "cached_statements": 512},
     )
 

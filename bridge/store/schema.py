@@ -30,7 +30,7 @@ def current(url: str) -> str | None:
     parsed = engine.parse_url(url)
     if engine.is_sqlite(parsed) and not Path(parsed.database or "").exists():
         return None
-    with _connection(url) as connection:
+    with _connection(url, writes=False) as connection:
         return current_of(connection)
 
 
@@ -73,7 +73,7 @@ def _migrate(url: str, revision: str, *, up: bool) -> None:
             lock = engine.FileLock(parsed.database or "")
             stack.callback(lock.release)
             engine.create_file(parsed.database or "")
-        connection = stack.enter_context(_connection(url))
+        connection = stack.enter_context(_connection(url, writes=True))
         config = _config()
         config.attributes["connection"] = connection
         (command.upgrade if up else command.downgrade)(config, revision)
@@ -81,8 +81,8 @@ def _migrate(url: str, revision: str, *, up: bool) -> None:
 
 
 @contextlib.contextmanager
-def _connection(url: str) -> Iterator[Connection]:
-    made = engine.make(engine.parse_url(url), writes=True)
+def _connection(url: str, *, writes: bool) -> Iterator[Connection]:
+    made = engine.make(engine.parse_url(url), writes=writes)
     try:
         with made.connect() as connection:
             yield connection

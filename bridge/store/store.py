@@ -8,6 +8,7 @@ Environments are secret: they are kept apart, leave by `environment` only, and a
 """
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -68,11 +69,10 @@ class Store:
 
     def _open(self) -> None:
         if not self._is_shared:
-            if schema.current(self._url.render_as_string(hide_password=False)) is None:
-                raise Unavailable(
-                    f"{self._url.database} is no state database yet: run `bridge db upgrade`", code="schema_old"
-                )
-            self._lock = engine.FileLock(self._url.database or "")
+            database = self._url.database or ""
+            if not os.path.exists(database):
+                raise Unavailable(f"there is no {database} yet: run `bridge db upgrade`", code="schema_old")
+            self._lock = engine.FileLock(database)
         with engine.translated(), self._writes.connect() as connection:
             schema.check(connection)
             self.instance_id = connection.execute(select(tables.instance.c.instance_id)).scalar_one()

@@ -3,6 +3,7 @@ import os
 import random
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -109,12 +110,14 @@ async def test_on_a_full_disk_a_submission_fails_as_a_whole_and_the_store_lives_
         big = os.urandom(100_000)
         for _ in range(2):  # also on the connection made afresh
             answers = await asyncio.gather(
-                *(store.submit([a_new(name="lost"), a_new(script=big)]) for _ in range(5)), return_exceptions=True
+                *(store.submit([a_new(name="lost"), a_new(script=big, environment=b"KEY=hush")]) for _ in range(5)),
+                return_exceptions=True,
             )
             for answer in answers:
                 assert isinstance(answer, Unavailable)
                 assert answer.code == "disk_full"
                 assert "no room left" in answer.sentence
+                assert "hush" not in "".join(traceback.format_exception(answer))
         assert await store.list_jobs(JobQuery()) == [first]
         assert await store.last_seq() == 1
         set_limit(2**31)

@@ -2,7 +2,7 @@ import asyncio
 import dataclasses
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 
 from bridge.core import dag
 from bridge.core.errors import Refused
@@ -119,6 +119,15 @@ async def test_ids_of_concurrent_submissions_are_all_different(url: str) -> None
         assert await store.list_jobs(JobQuery()) == sorted(jobs, key=lambda job: job.id)
         rows = await store.history_since(0, 1000)
         assert [row.seq for row in rows] == list(range(1, 301))
+
+
+@in_loop
+async def test_concurrent_submissions_share_transactions(url: str) -> None:
+    async with opened(url) as store:
+        commits: list[object] = []
+        event.listen(store._writes, "commit", commits.append)
+        await asyncio.gather(*(store.submit([a_new()]) for _ in range(200)))
+        assert 1 <= len(commits) < 20
 
 
 @in_loop
