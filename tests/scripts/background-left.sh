@@ -1,0 +1,4 @@
+#!/bin/bash
+( sleep 600; echo never ) &
+setsid sleep 601 &
+echo "done"

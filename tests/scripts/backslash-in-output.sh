@@ -1,0 +1,3 @@
+#!/bin/bash
+#SBATCH -o raw\\%j.txt
+echo here

@@ -1,0 +1,4 @@
+#!/bin/bash
+echo start
+scancel "$SLURM_JOB_ID"
+sleep 600

@@ -1,0 +1,2 @@
+#!/bin/bash
+no_such_program --at-all

@@ -1,0 +1,3 @@
+#!/bin/bash
+#SBATCH -C 'intel&ib'
+echo "$SLURM_JOB_NODELIST"

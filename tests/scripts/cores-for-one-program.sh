@@ -1,0 +1,3 @@
+#!/bin/bash
+#SBATCH --ntasks=4
+echo "once: $SLURM_NTASKS on $SLURM_CPUS_ON_NODE"

@@ -1,0 +1,3 @@
+#!/bin/bash
+#SBATCH --output=$HOME/%u-a.txt
+echo here

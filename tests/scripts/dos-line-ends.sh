@@ -1,0 +1,3 @@
+#!/bin/bash
+#SBATCH -n1
+echo never

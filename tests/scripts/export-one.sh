@@ -1,0 +1,2 @@
+#!/bin/bash
+echo "${COLOUR-not there} ${SHAPE-not there}"

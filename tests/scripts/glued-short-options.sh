@@ -1,0 +1,4 @@
+#!/bin/bash
+#SBATCH -N1 -c2 -Jglued
+#SBATCH-t5
+echo "$SLURM_JOB_NUM_NODES $SLURM_CPUS_PER_TASK $SLURM_JOB_NAME"

@@ -1,0 +1,4 @@
+#!/bin/bash
+false
+no_such_program 2>/dev/null
+echo after

@@ -1,0 +1,3 @@
+#!/bin/bash
+#SBATCH -J not-this
+echo "from standard input"

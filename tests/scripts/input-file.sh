@@ -1,0 +1,3 @@
+#!/bin/sh
+#SBATCH -i input-file.sh
+head -n 1

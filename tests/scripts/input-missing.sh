@@ -1,0 +1,3 @@
+#!/bin/sh
+#SBATCH --input=gone.txt
+cat

@@ -1,0 +1,3 @@
+#!/bin/sh
+#SBATCH -o u.txt
+umask

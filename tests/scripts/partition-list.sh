@@ -1,0 +1,4 @@
+#!/bin/bash
+#SBATCH -p closed,short
+#SBATCH --time=2
+echo "$SLURM_JOB_PARTITION"

@@ -1,0 +1,3 @@
+#!/bin/bash
+#SBATCH --container-image=docker://debian
+echo never

@@ -1,0 +1,4 @@
+#!/bin/bash
+trap 'echo "cleaned up"' EXIT
+echo working
+exit 6

@@ -1,0 +1,4 @@
+#!/bin/bash
+#SBATCH -n1
+echo "$# words"
+printf '[%s]\n' "$@"
