@@ -25,6 +25,10 @@ from bridge.store.records import HistoryRow, JobQuery, NewJob, NodeMark, Outcome
 from bridge.store.store import Store
 
 
+NODES_FRESH_SECONDS = 5.0
+"""How long what operators marked through another process may go unseen."""
+
+
 @dataclass(frozen=True, slots=True)
 class Selector:
     """`12`, `12_3`, `12_[1-5]`, or the raw id of an array's task."""
@@ -85,8 +89,9 @@ class Service:
         self._backends = backends
         self._find_user = find_user
         self._now = now
-        self._marks: dict[str, NodeMark] | None = None
         self._nodes: tuple[Node, ...] | None = None
+        self._nodes_until = 0.0
+        self._node_watchers: list[Callable[[], None]] = []
 
     # ── submission ────────────────────────────────────────────────────────────────────────────────
 
@@ -475,17 +480,23 @@ class Service:
 
     async def known_nodes(self) -> tuple[Node, ...]:
         """The nodes of all backends, as operators marked them."""
-        if self._nodes is None:
+        if self._nodes is None or self._now() >= self._nodes_until:
             found: list[Node] = []
             for backend in self._backends.values():
                 found += await backend.nodes()
             marks = await self.store.node_marks()
             self._nodes = tuple(_marked(node, marks.get(node.name)) for node in found)
+            self._nodes_until = self._now() + NODES_FRESH_SECONDS
         return self._nodes
 
     def forget_nodes(self) -> None:
         """The next look asks the backends again."""
         self._nodes = None
+        for watcher in self._node_watchers:
+            watcher()
+
+    def when_nodes_change(self, watcher: Callable[[], None]) -> None:
+        self._node_watchers.append(watcher)
 
     async def nodes(self) -> list[NodeView]:
         nodes = await self.known_nodes()

@@ -67,6 +67,7 @@ class Reconciler:
         self._told: dict[JobKey, wishes.Told] = {}
         self._blobs: dict[tuple[int, str], tuple[bytes, bytes]] = {}
         self._wake = asyncio.Event()
+        service.when_nodes_change(self._wake.set)
         self._retry_at: dict[JobKey, float] = {}
         self._drained: frozenset[str] = frozenset()
 
@@ -359,7 +360,7 @@ class Reconciler:
             if told is not None:
                 self._told[job.key] = told
         for name, jobs in starts.items():
-            await self._start(name, jobs)
+            await self._start(name, sorted(jobs, key=lambda job: job.key))
 
     async def _carry_out(self, name: str, job: Job, wish: state.Instruction) -> None:
         backend = self._backends[name]
@@ -450,7 +451,6 @@ class Reconciler:
         async for observation in backend.observe():
             if observation.nodes_changed:
                 self._service.forget_nodes()
-                self._wake.set()
             await self._record(name, backend, observation, fence)
 
     async def _record(self, name: str, backend: Backend, observation: Observation, fence: Fence) -> None:

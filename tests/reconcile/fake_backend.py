@@ -1,7 +1,7 @@
 """A stand-in for a backend: keeps what it was told, and reports what the test says."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from bridge.backends.port import Observation, Sighting
 from bridge.core.errors import Gone
@@ -9,6 +9,8 @@ from bridge.core.group import Group
 from bridge.core.job import End
 from bridge.core.nodes import Node
 from tests.builders import NOON, a_node
+
+DEADLINE_SECONDS = 10
 
 
 class FakeBackend:
@@ -21,6 +23,18 @@ class FakeBackend:
         self._news: asyncio.Queue[Observation] = asyncio.Queue()
         self._news.put_nowait(Observation((), full=True))
         self.refuse: Exception | None = None
+        self._told_something = asyncio.Event()
+
+    async def until(self, what: Callable[[], bool]) -> None:
+        """Wait until the backend was told so that `what` holds."""
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while not what():
+                self._told_something.clear()
+                await self._told_something.wait()
+
+    def _tell(self, *words: object) -> None:
+        self.told.append(words)
+        self._told_something.set()
 
     async def open(self) -> None: ...
 
@@ -30,6 +44,7 @@ class FakeBackend:
         if self.refuse is not None:
             raise self.refuse
         self.started += groups
+        self._told_something.set()
 
     async def observe(self) -> AsyncIterator[Observation]:
         while True:
@@ -45,19 +60,19 @@ class FakeBackend:
         self.see(Sighting(job_id, attempt, "ended", at, began_at=at - 5, end=end or End()))
 
     async def signal(self, job_id: int, attempt: int, number: int, to: str) -> None:
-        self.told.append(("signal", job_id, attempt, number, to))
+        self._tell("signal", job_id, attempt, number, to)
 
     async def stop(self, job_id: int, attempt: int, why: str) -> None:
-        self.told.append(("stop", job_id, attempt, why))
+        self._tell("stop", job_id, attempt, why)
 
     async def set_time_limit(self, job_id: int, attempt: int, time_limit_seconds: int | None) -> None:
-        self.told.append(("limit", job_id, attempt, time_limit_seconds))
+        self._tell("limit", job_id, attempt, time_limit_seconds)
 
     async def pause(self, job_id: int, attempt: int, *, resume: bool) -> None:
-        self.told.append(("resume" if resume else "pause", job_id, attempt))
+        self._tell("resume" if resume else "pause", job_id, attempt)
 
     async def forget(self, job_id: int, attempt: int) -> None:
-        self.told.append(("forget", job_id, attempt))
+        self._tell("forget", job_id, attempt)
 
     async def nodes(self) -> tuple[Node, ...]:
         return self._nodes

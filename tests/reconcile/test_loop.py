@@ -1,0 +1,314 @@
+"""The reconciler over a real store (SQLite) and a stand-in for the backend."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from bridge.core.dag import Clause, Dependency, Kind
+from bridge.core.errors import Refused
+from bridge.core.job import End, Job, JobKey, JobState
+from bridge.core.reasons import Reason
+from bridge.core.request import JobRequest
+from bridge.core.users import Caller, User
+from bridge.reconcile.loop import Reconciler
+from bridge.service import Draft, Selector, Service
+from bridge.store import schema
+from bridge.store.store import Store
+from tests.builders import NOON, a_node, a_request, a_site
+from tests.reconcile.fake_backend import FakeBackend
+
+ALICE = User("alice", 1001, 1001, (1001,), ("alice",), "/home/alice", "/bin/bash")
+pytestmark = pytest.mark.anyio
+
+CALLER = Caller(ALICE)
+OPERATOR = Caller(User("root", 0, 0), is_operator=True)
+DEADLINE_SECONDS = 10
+
+
+class World:
+    """A bridge without front ends; its clock is moved by hand."""
+
+    def __init__(self, store: Store, **site: object) -> None:
+        self.now = NOON
+        self.store = store
+        self.backend = FakeBackend([a_node(n) for n in ("n1", "n2")])
+        site_of_test = a_site(**site)
+        backends = {"local": self.backend}
+        self.service = Service(store, site_of_test, backends, self.find_user, now=lambda: self.now)
+        self.reconciler = Reconciler(
+            store,
+            self.service,
+            backends,
+            site_of_test,
+            self.find_user,
+            lambda job, user: f"token-{job.id}-{job.attempt}",
+            owner="test",
+            now=lambda: self.now,
+        )
+
+    @staticmethod
+    def find_user(uid: int) -> User | None:
+        return {1001: ALICE}.get(uid)
+
+    async def submit(self, request: JobRequest | None = None, **fields: object) -> Job:
+        request = request or a_request(**fields)
+        return (await self.service.submit(CALLER, [Draft(request, b"#!/bin/sh\n", b"A=1\0B=2")]))[0]
+
+    async def until(self, key: int | JobKey, what: Callable[[Job], bool]) -> Job:
+        """Wait for the change, not for a time."""
+        key = key if isinstance(key, JobKey) else JobKey(key)
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while True:
+                seq = await self.store.last_seq()
+                job = await self.store.get(key)
+                if job is not None and what(job):
+                    return job
+                await self.store.wait_for_change(seq, DEADLINE_SECONDS)
+
+    async def until_state(self, key: int | JobKey, wanted: JobState) -> Job:
+        return await self.until(key, lambda job: job.state is wanted)
+
+    async def started(self, count: int) -> None:
+        await self.backend.until(lambda: len(self.backend.started) >= count)
+
+    async def run_to_end(self, job: Job, end: End | None = None) -> Job:
+        await self.until_state(job.key, JobState.CONFIGURING)
+        self.backend.end(job.id, end=end)
+        return await self.until(job.key, lambda job: job.is_final)
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with a_world(tmp_path) as made:
+        yield made
+
+
+@contextlib.asynccontextmanager
+async def a_world(tmp_path: Path, **site: object) -> AsyncIterator[World]:
+    url = f"sqlite:///{tmp_path}/bridge.db"
+    schema.upgrade(url)
+    store = await Store.open(url)
+    made = World(store, **site)
+    running = asyncio.create_task(made.reconciler.run())
+    try:
+        yield made
+    finally:
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+        await store.close()
+
+
+class TestOneJob:
+    async def test_it_is_placed_started_run_and_ended(self, world: World) -> None:
+        job = await world.submit()
+        await world.started(1)
+        group = world.backend.started[0]
+        assert (group.job_id, group.attempt, group.job_token) == (job.id, 1, f"token-{job.id}-1")
+        assert group.batch.environment["A"] == "1"
+        world.backend.begin(job.id)
+        running = await world.until_state(job.id, JobState.RUNNING)
+        assert running.started_at == NOON + 10
+        world.backend.end(job.id, end=End(exit_status=3))
+        ended = await world.until(job.id, lambda job: job.is_final)
+        assert (ended.state, ended.reason, ended.ended_at) == (JobState.FAILED, Reason.NON_ZERO_EXIT, NOON + 20)
+
+    async def test_the_backend_may_forget_it_once_its_end_is_on_record(self, world: World) -> None:
+        job = await world.submit()
+        await world.run_to_end(job)
+        await world.backend.until(lambda: ("forget", job.id, 1) in world.backend.told)
+
+    async def test_a_cancel_is_handed_over_and_ends_it(self, world: World) -> None:
+        job = await world.submit()
+        await world.started(1)
+        world.backend.begin(job.id)
+        await world.until_state(job.id, JobState.RUNNING)
+        await world.service.cancel(CALLER, [Selector(job.id)])
+        await world.backend.until(lambda: ("stop", job.id, 1, "cancel") in world.backend.told)
+        world.backend.end(job.id, end=End(signal=15, cause="stopped"))
+        ended = await world.until(job.id, lambda job: job.is_final)
+        assert (ended.state, ended.cancelled_by_uid, ended.end) == (
+            JobState.CANCELLED,
+            1001,
+            End(signal=15, cause="stopped"),
+        )
+
+    async def test_one_that_the_backend_refuses_waits_and_says_why(self, world: World) -> None:
+        world.backend.refuse = Refused("the disk is full")
+        job = await world.submit()
+        waiting = await world.until(job.id, lambda job: job.reason_detail == "the disk is full")
+        assert (waiting.state, waiting.attempt) == (JobState.PENDING, 1)
+
+    async def test_another_user_may_not_cancel_it(self, world: World) -> None:
+        job = await world.submit(hold=True)
+        result = (await world.service.cancel(Caller(User("bob", 1002, 1002)), [Selector(job.id)]))[0]
+        assert result.error is not None
+        assert result.error.code == "access_denied"
+
+    async def test_a_requeue_gives_the_same_id_another_attempt_after_two_minutes(self, world: World) -> None:
+        job = await world.submit()
+        await world.started(1)
+        world.backend.begin(job.id)
+        await world.until_state(job.id, JobState.RUNNING)
+        await world.service.requeue(CALLER, [Selector(job.id)])
+        world.backend.end(job.id, end=End(signal=15, cause="stopped"))
+        waiting = await world.until_state(job.id, JobState.PENDING)
+        assert (waiting.restarts, waiting.begin_at, waiting.reason) == (1, NOON + 140, Reason.BEGIN_TIME)
+        world.now = NOON + 141
+        world.reconciler.wake()
+        await world.started(2)
+        assert world.backend.started[1].batch.environment["SLURM_RESTART_COUNT"] == "1"
+
+
+class TestRoom:
+    async def test_jobs_wait_for_room_and_say_so(self, world: World) -> None:
+        jobs = [await world.submit(nodes_min=2, exclusive="node") for _ in range(3)]
+        await world.until_state(jobs[0].id, JobState.CONFIGURING)
+        second = await world.until(jobs[1].id, lambda job: job.reason is Reason.RESOURCES)
+        third = await world.until(jobs[2].id, lambda job: job.reason is Reason.PRIORITY)
+        assert (second.state, third.state) == (JobState.PENDING, JobState.PENDING)
+        world.backend.end(jobs[0].id)
+        await world.until_state(jobs[1].id, JobState.CONFIGURING)
+
+    async def test_a_node_called_down_loses_its_jobs(self, world: World) -> None:
+        job = await world.submit(requeue=False)
+        await world.started(1)
+        world.backend.begin(job.id)
+        running = await world.until_state(job.id, JobState.RUNNING)
+        await world.service.mark_node(OPERATOR, [running.nodes[0].node], "DOWN", "burnt")
+        await world.until_state(job.id, JobState.COMPLETING)
+        world.backend.end(job.id, end=End(signal=9, cause="stopped"))
+        ended = await world.until(job.id, lambda job: job.is_final)
+        assert (ended.state, ended.reason) == (JobState.NODE_FAIL, Reason.NODE_DOWN)
+
+    async def test_a_drained_node_takes_nothing_new(self, world: World) -> None:
+        await world.service.mark_node(OPERATOR, ["n1", "n2"], "DRAIN", "service")
+        job = await world.submit()
+        waiting = await world.until(job.id, lambda job: job.reason is Reason.NODES_NOT_AVAILABLE)
+        assert waiting.state is JobState.PENDING
+        await world.service.mark_node(OPERATOR, ["n2"], "UP", "")
+        placed = await world.until_state(job.id, JobState.CONFIGURING)
+        assert [share.node for share in placed.nodes] == ["n2"]
+
+
+class TestArrays:
+    async def test_the_throttle_is_kept(self, world: World) -> None:
+        array = await world.submit(array="0-3%2")
+        await world.started(2)
+        assert [g.task_index for g in world.backend.started] == [0, 1]
+        rest = await world.until(array.id, lambda job: job.reason is Reason.ARRAY_TASK_LIMIT)
+        assert str(rest.waiting) == "2-3"
+        world.backend.end(world.backend.started[0].job_id)
+        await world.started(3)
+        assert world.backend.started[2].task_index == 2
+
+    async def test_the_last_task_has_the_arrays_own_id(self, world: World) -> None:
+        array = await world.submit(array="5,7")
+        await world.started(2)
+        assert [(g.task_index, g.job_id) for g in world.backend.started] == [(5, array.id + 1), (7, array.id)]
+
+    async def test_one_task_is_cancelled_alone(self, world: World) -> None:
+        array = await world.submit(array="0-3", hold=True)
+        results = await world.service.cancel(CALLER, [Selector(array.id, _tasks("2"))])
+        assert [(r.job.display_id, r.job.state) for r in results if r.job] == [(f"{array.id}_2", JobState.CANCELLED)]
+        rest = await world.store.get(JobKey(array.id))
+        assert rest is not None
+        assert str(rest.waiting) == "0-1,3"
+
+    async def test_a_changed_throttle_lets_more_start(self, world: World) -> None:
+        array = await world.submit(array="0-3%1")
+        await world.started(1)
+        await world.store.set_throttle(array.id, 3, 1001, NOON)
+        await world.started(3)
+
+
+class TestDependencies:
+    @pytest.mark.parametrize(
+        ("kind", "exit_status", "released"),
+        [
+            (Kind.AFTER_OK, 0, True),
+            (Kind.AFTER_OK, 1, False),
+            (Kind.AFTER_NOT_OK, 1, True),
+            (Kind.AFTER_NOT_OK, 0, False),
+            (Kind.AFTER_ANY, 1, True),
+        ],
+    )
+    async def test_an_end_releases_or_never_will(
+        self, world: World, kind: Kind, exit_status: int, released: bool
+    ) -> None:
+        first = await world.submit()
+        second = await world.submit(dependency=Dependency((Clause(kind, first.id),)))
+        await world.until(second.id, lambda job: job.dependency_text == f"{kind}:{first.id}(unfulfilled)")
+        await world.run_to_end(first, End(exit_status=exit_status))
+        if released:
+            await world.until_state(second.id, JobState.CONFIGURING)
+        else:
+            stuck = await world.until(second.id, lambda job: job.reason is Reason.DEPENDENCY_NEVER_SATISFIED)
+            assert (stuck.state, stuck.dependency_text) == (JobState.PENDING, f"{kind}:{first.id}(failed)")
+
+    async def test_one_that_can_never_start_is_cancelled_where_it_says_so(self, world: World) -> None:
+        first = await world.submit()
+        second = await world.submit(
+            dependency=Dependency((Clause(Kind.AFTER_OK, first.id),)), kill_on_invalid_dependency=True
+        )
+        await world.run_to_end(first, End(exit_status=1))
+        ended = await world.until(second.id, lambda job: job.is_final)
+        assert (ended.state, ended.reason) == (JobState.CANCELLED, Reason.DEPENDENCY_NEVER_SATISFIED)
+
+    async def test_aftercorr_follows_task_by_task(self, world: World) -> None:
+        first = await world.submit(array="1-2")
+        second = await world.submit(array="1-2", dependency=Dependency((Clause(Kind.AFTER_CORR, first.id),)))
+        await world.started(2)
+        one, two = world.backend.started
+        world.backend.end(one.job_id)
+        await world.until_state(JobKey(second.id, 1), JobState.CONFIGURING)
+        world.backend.end(two.job_id, end=End(exit_status=1))
+        stuck = await world.until(JobKey(second.id, 2), lambda job: job.reason is Reason.DEPENDENCY_NEVER_SATISFIED)
+        assert stuck.state is JobState.PENDING
+
+    async def test_a_singleton_waits_for_the_earlier_of_its_name(self, world: World) -> None:
+        first = await world.submit(name="chain")
+        second = await world.submit(name="chain", dependency=Dependency((Clause(Kind.SINGLETON),)))
+        await world.until(second.id, lambda job: job.dependency_text == "singleton(unfulfilled)")
+        await world.run_to_end(first)
+        await world.until_state(second.id, JobState.CONFIGURING)
+
+    async def test_an_unknown_target_of_afterok_is_refused(self, world: World) -> None:
+        with pytest.raises(Refused, match="no job 999") as refused:
+            await world.submit(dependency=Dependency((Clause(Kind.AFTER_OK, 999),)))
+        assert refused.value.code == "bad_dependency"
+
+    async def test_an_update_that_would_close_a_circle_is_refused(self, world: World) -> None:
+        from bridge.core.change import Change
+
+        first = await world.submit(hold=True)
+        second = await world.submit(dependency=Dependency((Clause(Kind.AFTER_OK, first.id),)))
+        circle = Dependency((Clause(Kind.AFTER_OK, second.id),))
+        with pytest.raises(Refused) as refused:
+            await world.service.update(CALLER, [Selector(first.id)], Change(request={"dependency": circle}))
+        assert refused.value.code == "circular_dependency"
+
+
+class TestClocks:
+    async def test_a_begin_time_is_waited_for(self, world: World) -> None:
+        job = await world.submit(begin_at=NOON + 60)
+        assert job.reason is Reason.BEGIN_TIME
+        world.now = NOON + 61
+        world.reconciler.wake()
+        await world.started(1)
+
+    async def test_a_deadline_that_passed_removes_the_job(self, world: World) -> None:
+        job = await world.submit(hold=True, deadline_at=NOON + 7200, time_limit_seconds=60)
+        world.now = NOON + 7199
+        world.reconciler.wake()
+        ended = await world.until(job.id, lambda job: job.is_final)
+        assert (ended.state, ended.reason) == (JobState.DEADLINE, Reason.DEADLINE)
+
+
+def _tasks(text: str):
+    from bridge.core.indexset import parse
+
+    return parse(text)
