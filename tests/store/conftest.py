@@ -69,13 +69,19 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     server.drop_database(name)
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """`shared_url`: a database that several processes may use; without PostgreSQL there is none, and no such test."""
-    if "shared_url" in metafunc.fixturenames:
-        metafunc.parametrize("shared_url", DATABASES[1:], indirect=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests of several processes on one database need PostgreSQL; the summary says what is left out."""
+    left_out = [item for item in items if "postgresql" not in DATABASES and "shared_url" in _fixtures(item)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def _fixtures(item: pytest.Item) -> list[str]:
+    return item.fixturenames if isinstance(item, pytest.Function) else []
 
 
 @pytest.fixture
-def shared_url(request: pytest.FixtureRequest) -> str:
-    found: str = request.getfixturevalue(f"{request.param}_url")
-    return found
+def shared_url(postgresql_url: str) -> str:
+    """A database that several processes may use."""
+    return postgresql_url
