@@ -12,7 +12,7 @@ Source of the states, codes and reasons: Slurm 25.11 as recorded in tests/slurm-
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from bridge.core.errors import IllegalStep
@@ -495,7 +495,7 @@ def _fail_node(job: Job, at: float, attempt: int, why: str, end: End) -> Step:
     """A lost node requeues the job where it may be, and ends it as NODE_FAIL otherwise."""
     if job.request.requeue is not False:
         again, rest = _queue_again(job, at, "requeue", was_started=job.started_at is not None)
-        return again.changed(reason_detail=why, revision=again.revision), [Forget(attempt), *rest]
+        return replace(again, reason_detail=why), [Forget(attempt), *rest]
     ended = job.changed(
         state=JobState.NODE_FAIL,
         reason=Reason.NODE_DOWN,

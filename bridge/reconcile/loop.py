@@ -85,7 +85,7 @@ class Reconciler:
                 group.create_task(self._own(name))
 
     async def _own(self, name: str) -> None:
-        """Hold the lease of a backend and listen to it while it is held."""
+        """Hold the lease of a backend; while it is held, the backend is open and listened to."""
         while True:
             fence = await self._store.acquire_lease(name, self._owner, LEASE_SECONDS, self._now())
             if fence is None:
@@ -93,7 +93,9 @@ class Reconciler:
                 continue
             log.info("backend is ours", extra={"backend": name, "fence": fence.number})
             listener: asyncio.Task[None] | None = None
+            backend = self._backends[name]
             try:
+                await backend.open()
                 await self._load()
                 self._fences[name] = fence
                 listener = asyncio.create_task(self._listen(name, fence))
@@ -106,6 +108,7 @@ class Reconciler:
                     listener.cancel()
                     with contextlib.suppress(asyncio.CancelledError, BridgeError):
                         await listener
+                await backend.close()
                 with contextlib.suppress(BridgeError):
                     await self._store.release_lease(fence)
             await asyncio.sleep(1.0)
