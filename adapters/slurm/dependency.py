@@ -1,88 +1,90 @@
-"""`afterok:12:13,afterany:14_2` and back: --dependency as text and as a record.
+"""Dependencies as -d takes them and as Slurm shows them: `afterok:12:13+5,singleton`.
 
-By sbatch's manual page and 25.11's answers: `,` needs all parts, `?` one of them, mixed is refused; types
-in any case; a bare id means afterany; an empty text or `0` means none.
+Whether a target exists, and whether an id is a whole array, is the service's business.
 """
 
 from collections.abc import Sequence
 
-from bridge.core.dag import Answer, Clause, Dependency, Kind
+from bridge.core import dag
+from bridge.core.errors import Refused
 
-_KINDS = {str(kind): kind for kind in Kind}
-_SHOWN = {Answer.WAIT: "(unfulfilled)", Answer.NEVER: "(failed)"}
+_KINDS = {kind.value: kind for kind in dag.Kind}
 
-
-class BadDependency(ValueError):
-    """Says which part is wrong."""
+_STATES = {dag.Answer.WAIT: "unfulfilled", dag.Answer.NEVER: "failed"}
 
 
-def parse(text: str) -> Dependency | None:
-    """None: no dependency. Raises BadDependency."""
-    text = text.strip()
+def parse(text: str) -> dag.Dependency | None:
+    """None for no dependency (empty or `0`). Refused (bad_dependency) for what cannot be read."""
     if text in ("", "0"):
         return None
-    if "," in text and "?" in text:
-        raise BadDependency(f"{text!r} mixes , and ?")
     any_of = "?" in text
-    clauses: list[Clause] = []
+    if any_of and "," in text:
+        raise _refused(text, "either commas (all must hold) or question marks (one is enough), not both")
+    clauses: list[dag.Clause] = []
     for part in text.split("?" if any_of else ","):
-        clauses += _parse_part(part)
-    return Dependency(tuple(clauses), any_of)
+        for clause in _clauses(part, text):
+            if clause not in clauses:
+                clauses.append(clause)
+    return dag.Dependency(tuple(clauses), any_of)
 
 
-def _parse_part(part: str) -> list[Clause]:
-    name, colon, targets = part.partition(":")
-    kind = _KINDS.get(name.lower())
-    if kind is Kind.SINGLETON:
+def _clauses(part: str, text: str) -> list[dag.Clause]:
+    word, colon, rest = part.partition(":")
+    if not colon and word[:1].isdigit():
+        return [_target(dag.Kind.AFTER_ANY, word, text)]
+    kind = _KINDS.get(word.lower())
+    if kind is None:
+        raise _refused(text, f"{word!r} is no kind of dependency")
+    if kind is dag.Kind.SINGLETON:
         if colon:
-            raise BadDependency(f"singleton takes no job id: {part!r}")
-        return [Clause(kind)]
-    if kind is None and not colon:
-        return [_parse_target(Kind.AFTER_ANY, part)]
-    if kind is None or not targets:
-        raise BadDependency(f"not a dependency: {part!r}")
-    return [_parse_target(kind, target) for target in targets.split(":")]
+            raise _refused(text, "singleton takes no job id")
+        return [dag.Clause(kind)]
+    if not colon:
+        raise _refused(text, f"{word} needs a job id")
+    return [_target(kind, target, text) for target in rest.split(":")]
 
 
-def _parse_target(kind: Kind, text: str) -> Clause:
-    body, plus, minutes = text.partition("+")
-    job, underscore, task = body.partition("_")
-    if plus and (kind is not Kind.AFTER or not _is_number(minutes)):
-        raise BadDependency(f"not a delay in minutes: {text!r}")
+def _target(kind: dag.Kind, word: str, text: str) -> dag.Clause:
+    """`12`, `12_3`, `12_*`, each with `+minutes`"""
+    target, plus, delay = word.strip(" ").partition("+")
+    job, underscore, task = target.partition("_")
+    whole = underscore != "" and task == "*"
     if not _is_number(job) or int(job) == 0:
-        raise BadDependency(f"not a job id: {text!r}")
-    if underscore and task != "*" and not _is_number(task):
-        raise BadDependency(f"not a task index: {text!r}")
-    index = int(task) if underscore and task != "*" else None
-    return Clause(kind, int(job), index, int(minutes) if plus else 0, whole_array=task == "*")
+        raise _refused(text, f"{job!r} is no job id")
+    if underscore and not whole and not _is_number(task):
+        raise _refused(text, f"{task!r} is no task of an array")
+    if plus and not _is_number(delay):
+        raise _refused(text, f"{delay!r} is no number of minutes")
+    return dag.Clause(kind, int(job), int(task) if underscore and not whole else None, int(delay) if plus else 0, whole)
 
 
 def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= 10
+    return text.isascii() and text.isdigit() and len(text) < 11
 
 
-def render(dependency: Dependency, states: Sequence[Answer]) -> str:
-    """What is left of it, as squeue and scontrol show it; satisfied parts vanish. Empty: nothing is left."""
-    separator = "?" if dependency.any_of else ","
+def _refused(text: str, why: str) -> Refused:
+    return Refused(f"cannot read the dependency {text!r}: {why}", code="bad_dependency", field="dependency")
+
+
+def render(dependency: dag.Dependency | None, states: Sequence[dag.Answer] = ()) -> str | None:
+    """`afterok:12(unfulfilled),afterany:13(unfulfilled)`: what is not yet satisfied; None when nothing is left.
+
+    `states` belong to the clauses in order (`dag.Verdict.states`); without them all wait.
+    """
+    if dependency is None:
+        return None
+    told = states or (dag.Answer.WAIT,) * len(dependency.clauses)
     left = [
-        _clause_text(clause) + _SHOWN[state]
-        for clause, state in zip(dependency.clauses, states, strict=True)
-        if state is not Answer.READY
+        f"{render_clause(clause)}({_STATES[state]})"
+        for clause, state in zip(dependency.clauses, told, strict=True)
+        if state is not dag.Answer.READY
     ]
-    return separator.join(left)
+    return ("?" if dependency.any_of else ",").join(left) or None
 
 
-def text_of(dependency: Dependency) -> str:
-    """As it would be written on the command line."""
-    return ("?" if dependency.any_of else ",").join(_clause_text(clause) for clause in dependency.clauses)
-
-
-def _clause_text(clause: Clause) -> str:
+def render_clause(clause: dag.Clause) -> str:
     if clause.job_id is None:
-        return str(clause.kind)
-    text = f"{clause.kind}:{clause.job_id}"
-    if clause.task is not None:
-        text += f"_{clause.task}"
-    elif clause.whole_array:
-        text += "_*"
-    return f"{text}+{clause.delay_minutes}" if clause.delay_minutes else text
+        return clause.kind.value
+    task = "_*" if clause.whole_array else f"_{clause.task}" if clause.task is not None else ""
+    delay = f"+{clause.delay_minutes}" if clause.delay_minutes else ""
+    return f"{clause.kind.value}:{clause.job_id}{task}{delay}"
