@@ -1,0 +1,179 @@
+"""The state machine: single steps by name, and any sequence of legal events keeps the invariants."""
+
+import dataclasses
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bridge.core import state
+from bridge.core.errors import IllegalStep
+from bridge.core.job import FINAL, ON_NODES, End, Job, JobState, Share, Stop
+from bridge.core.reasons import SENTENCES, Reason
+from tests.builders import NOON, a_job
+
+SHARES = (Share("n1", 1, 256, 1),)
+
+
+class TestSteps:
+    def test_a_placement_names_a_new_attempt(self):
+        job, todo = state.advance(a_job(), state.Placed(NOON + 1, SHARES, "short"))
+        assert (job.state, job.attempt, job.nodes, job.partition) == (JobState.CONFIGURING, 1, SHARES, "short")
+        assert todo == [state.Start(1)]
+
+    @pytest.mark.parametrize(
+        ("end", "wanted", "reason", "code"),
+        [
+            (End(), JobState.COMPLETED, Reason.NONE, (0, 0)),
+            (End(exit_status=3), JobState.FAILED, Reason.NON_ZERO_EXIT, (3, 0)),
+            (End(signal=9), JobState.FAILED, Reason.RAISED_SIGNAL, (0, 9)),
+            (End(signal=15, cause="time_limit"), JobState.TIMEOUT, Reason.TIME_LIMIT, (0, 15)),
+            (End(signal=9, cause="out_of_memory"), JobState.OUT_OF_MEMORY, Reason.OUT_OF_MEMORY, (0, 125)),
+            (End(signal=53, cause="launch_failed"), JobState.FAILED, Reason.LAUNCH_FAILURE, (0, 53)),
+        ],
+    )
+    def test_the_end_decides_state_reason_and_code(self, end, wanted, reason, code):
+        job, todo = state.advance(a_job(state=JobState.RUNNING), state.Ended(NOON + 9, 1, end))
+        assert (job.state, job.reason, job.ended_at) == (wanted, reason, NOON + 9)
+        assert (job.end.exit_status, job.end.signal) == code
+        assert todo == [state.Forget(1), state.WakeDependants(12)]
+
+    def test_a_cancelled_script_that_exits_by_itself_keeps_its_code(self):
+        job, _ = state.advance(a_job(state=JobState.RUNNING), state.StopAsked(NOON + 5, 1001))
+        job, _ = state.advance(job, state.Ended(NOON + 6, 1, End(exit_status=11, cause="stopped")))
+        assert (job.state, job.end.exit_status, job.cancelled_by_uid) == (JobState.CANCELLED, 11, 1001)
+
+    def test_a_waiting_job_that_is_cancelled_keeps_its_reason(self):
+        job, _ = state.advance(a_job(reason=Reason.DEPENDENCY), state.StopAsked(NOON, 1001))
+        assert (job.state, job.reason, job.started_at, job.ended_at) == (
+            JobState.CANCELLED,
+            Reason.DEPENDENCY,
+            NOON,
+            NOON,
+        )
+
+    def test_a_lost_job_is_requeued_where_it_may_be(self):
+        job = a_job(state=JobState.RUNNING, asked={"requeue": True})
+        again, todo = state.advance(job, state.Lost(NOON + 9, 1, "rebooted"))
+        assert (again.state, again.restarts, again.reason_detail) == (JobState.PENDING, 1, "rebooted")
+        assert todo == [state.Forget(1)]
+
+    def test_a_lost_job_that_may_not_be_requeued_ends_as_node_fail(self):
+        job = a_job(state=JobState.RUNNING, asked={"requeue": False})
+        ended, _ = state.advance(job, state.Lost(NOON + 9, 1, "rebooted"))
+        assert (ended.state, ended.reason, ended.end.signal) == (JobState.NODE_FAIL, Reason.NODE_DOWN, 1)
+
+    def test_a_cancelled_job_that_is_lost_is_cancelled(self):
+        job, _ = state.advance(a_job(state=JobState.RUNNING), state.StopAsked(NOON + 5, 1001))
+        assert state.advance(job, state.Lost(NOON + 9, 1, "x"))[0].state is JobState.CANCELLED
+
+    def test_a_requeue_with_hold_waits_for_a_release(self):
+        job, _ = state.advance(a_job(state=JobState.RUNNING), state.Requeued(NOON + 5, 1001, hold=True))
+        job, _ = state.advance(job, state.Ended(NOON + 6, 1, End(signal=15, cause="stopped")))
+        assert (job.state, job.priority, job.reason) == (JobState.PENDING, 0, Reason.REQUEUED_HELD)
+        job, _ = state.advance(job, state.Released(NOON + 7, 1001))
+        assert (job.priority, job.reason) == (1, Reason.NONE)
+
+    def test_a_special_exit_is_a_state_of_its_own(self):
+        job = a_job(state=JobState.COMPLETED, attempt=1, started_at=NOON, ended_at=NOON + 1, end=End())
+        job, _ = state.advance(job, state.Requeued(NOON + 5, 1001, special_exit=True))
+        assert (job.state, job.priority, job.restarts) == (JobState.SPECIAL_EXIT, 0, 1)
+
+    def test_news_of_an_older_attempt_change_nothing(self):
+        job = a_job(state=JobState.RUNNING, attempt=2)
+        assert state.advance(job, state.Ended(NOON + 9, 1, End())) == (job, [state.Forget(1)])
+
+    def test_a_step_that_is_not_in_the_table_tells_the_story(self):
+        with pytest.raises(IllegalStep, match=r"job 12, attempt 1, is RUNNING: no step for Released"):
+            state.advance(a_job(state=JobState.RUNNING), state.Released(NOON, 1001))
+
+    def test_a_job_that_could_not_begin_is_placed_again(self):
+        job, _ = state.advance(a_job(), state.Placed(NOON, SHARES))
+        job, todo = state.advance(job, state.NotStarted(NOON + 5, 1, "no room", Reason.LAUNCH_FAILURE, NOON + 9))
+        assert (job.state, job.restarts, job.attempt, job.begin_at) == (JobState.PENDING, 0, 1, NOON + 9)
+        assert todo == [state.Forget(1)]
+
+    def test_a_suspended_job_counts_the_time_it_stood_still(self):
+        job, todo = state.advance(a_job(state=JobState.RUNNING), state.Suspended(NOON + 10, 0))
+        assert todo == [state.Pause(1, resume=False)]
+        job, _ = state.advance(job, state.Resumed(NOON + 25, 0))
+        assert (job.state, job.suspended_seconds) == (JobState.RUNNING, 15.0)
+
+
+def test_every_reason_has_a_sentence():
+    assert set(SENTENCES) == set(Reason)
+
+
+def test_a_final_job_is_left_by_a_requeue_only():
+    leaving = {event for (from_state, event) in state._STEPS if from_state in FINAL} - {
+        state.Began,
+        state.Ended,
+        state.Lost,
+        state.NotStarted,
+    }
+    assert leaving == {state.Requeued}
+
+
+times = st.floats(min_value=NOON, max_value=NOON + 10_000)
+attempts = st.integers(min_value=1, max_value=4)
+uids = st.sampled_from([0, 1001])
+ends = st.builds(
+    End,
+    exit_status=st.integers(0, 255),
+    signal=st.sampled_from([0, 0, 9, 15]),
+    cause=st.sampled_from(["exit", "time_limit", "out_of_memory", "stopped", "launch_failed", "node_fail"]),
+)
+events = st.one_of(
+    st.builds(state.Placed, times, st.just(SHARES)),
+    st.builds(state.Began, times, attempts),
+    st.builds(state.Ended, times, attempts, ends),
+    st.builds(state.Lost, times, attempts, st.just("gone")),
+    st.builds(state.NotStarted, times, attempts, st.just("no")),
+    st.builds(state.NodeFailed, times, attempts, st.just("down")),
+    st.builds(state.StopAsked, times, uids),
+    st.builds(state.Requeued, times, uids, st.booleans(), st.booleans()),
+    st.builds(state.Held, times, uids, st.booleans()),
+    st.builds(state.Released, times, uids),
+    st.builds(state.Waits, times, st.sampled_from([Reason.RESOURCES, Reason.PRIORITY]), eligible=st.booleans()),
+    st.builds(state.NeverSatisfied, times, st.booleans()),
+    st.builds(state.DeadlineMissed, times),
+    st.builds(state.Suspended, times, uids),
+    st.builds(state.Resumed, times, uids),
+)
+
+
+def _is_possible(job: Job, event: state.Event) -> bool:
+    """What the callers promise: held jobs are not placed, and clocks of one job do not run backwards."""
+    if isinstance(event, state.Placed) and job.priority == 0:
+        return False
+    latest = max(job.started_at or 0, job.suspended_at or 0)
+    return event.at >= latest
+
+
+@settings(max_examples=300)
+@given(st.lists(events, max_size=25), st.booleans())
+def test_no_sequence_of_legal_events_breaks_an_invariant(sequence, may_requeue):
+    job = a_job(asked={"requeue": may_requeue})
+    for event in sequence:
+        if not state.is_legal(job, type(event)) or not _is_possible(job, event):
+            continue
+        before = job
+        job, todo = state.advance(job, event)
+        assert state.broken_invariants(job) == [], (before, event)
+        assert job.attempt in (before.attempt, before.attempt + 1)
+        assert (job.id, job.array_id, job.task_index) == (before.id, before.array_id, before.task_index)
+        if job.is_final and not before.is_final:
+            assert state.WakeDependants(job.id) in todo
+        if before.state in ON_NODES and job.state not in ON_NODES:
+            assert state.Forget(before.attempt) in todo
+
+
+def test_the_validator_sees_what_is_wrong():
+    good = a_job(state=JobState.RUNNING)
+    assert state.broken_invariants(good) == []
+    assert state.broken_invariants(dataclasses.replace(good, nodes=())) == [
+        "nodes are held exactly while it is on nodes"
+    ]
+    assert state.broken_invariants(dataclasses.replace(good, stop=Stop("cancel", 1, NOON))) == [
+        "a stop is on record exactly while completing"
+    ]
