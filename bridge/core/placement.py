@@ -327,6 +327,7 @@ def fit(candidate: Candidate, rooms: Sequence[_Room], *, ignore_state: bool = Fa
         for room in sorted(rooms, key=lambda r: (r.node.name not in wanted, r.node.weight))
         if (ignore_state or room.node.state is NodeState.UP)
         and room.node.name not in component.exclude
+        and room.node.temporary_disk_mib >= (component.temporary_disk_mib or 0)
         and (candidate.matches is None or candidate.matches(room.node.features))
         and not room.whole
         and not (size.whole_nodes and room.jobs)

@@ -1,0 +1,115 @@
+"""Admission by example; the recorded answers of real Slurm are replayed in tests/slurm."""
+
+import pytest
+
+from bridge.core import admission
+from bridge.core.dag import Clause, Dependency, Kind
+from bridge.core.errors import Refused
+from bridge.core.nodes import Partition, Site
+from bridge.core.reasons import Reason
+from bridge.core.request import UNLIMITED_SECONDS, Gres
+from bridge.core.users import User
+from tests.builders import NOON, a_node, a_request
+
+ALICE = User("alice", 1001, 1001, (1001,), ("alice", "physics"))
+NODES = (
+    a_node("n1", cpus=8, memory_mib=16000, features=("intel", "ib")),
+    a_node("n2", cpus=8, memory_mib=16000, features=("intel",)),
+    a_node("n3", cpus=8, memory_mib=16000, features=("amd",), gres=(("gpu", "a100", 4),)),
+)
+PARTITIONS = (
+    Partition("main", "local", ("n1", "n2"), is_default=True, max_time_seconds=86400, default_time_seconds=1800),
+    Partition("gpu", "local", ("n3",)),
+    Partition("closed", "local", ("n3",), state="DOWN"),
+    Partition("small", "local", ("n1",), max_nodes=1, max_time_seconds=3600),
+    Partition("theirs", "local", ("n1",), allow_users=("bob",)),
+    Partition("group", "local", ("n1",), allow_groups=("chemistry",)),
+)
+SITE = Site(partitions=PARTITIONS, licenses=(("matlab", 4),))
+STRICT = Site(partitions=PARTITIONS, licenses=(("matlab", 4),), enforce_part_limits=True)
+
+
+def admit(site=SITE, is_operator=False, **fields):
+    return admission.admit(a_request(**fields), site, NODES, ALICE, NOON, is_operator=is_operator)
+
+
+class TestDefaults:
+    def test_the_default_partition_and_its_default_time(self):
+        assert admit() == admission.Admitted("main", 1800, None, None)
+
+    def test_a_partition_without_limits_gives_none(self):
+        assert admit(partitions=("gpu",)).time_limit_seconds == UNLIMITED_SECONDS
+
+    def test_the_first_account_of_a_user_is_his_default(self):
+        site = Site(partitions=PARTITIONS, accounts=(("alice", ("physics", "chem")),))
+        assert admit(site).account == "physics"
+        assert admit(site, account="chem").account == "chem"
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("fields", "code"),
+        [
+            ({"partitions": ("nope",)}, "invalid_partition"),
+            ({"partitions": ("theirs",)}, "access_denied"),
+            ({"partitions": ("group",)}, "group_not_permitted"),
+            ({"array": "0-1001"}, "invalid_array"),
+            ({"nice": -1}, "invalid_nice"),
+            ({"node_list": ("n9",)}, "invalid_node_name"),
+            ({"exclude": ("n9",)}, "invalid_node_name"),
+            ({"node_list": ("n3",)}, "not_available"),
+            ({"constraint": "nope"}, "bad_feature"),
+            ({"constraint": "intel&&amd"}, "bad_feature"),
+            ({"constraint": "intel&amd"}, "not_available"),
+            ({"constraint": "intel*1&ib*1"}, "bad_feature"),
+            ({"licenses": "matlab:5"}, "invalid_license"),
+            ({"licenses": "ansys"}, "invalid_license"),
+            ({"memory_per_node_mib": 10**6}, "not_available"),
+            ({"temporary_disk_mib": 10**6}, "not_available"),
+            ({"cpus_per_task": 9}, "not_available"),
+            ({"nodes_min": 0}, "bad_node_count"),
+            ({"gres_per_node": (Gres("fpga"),)}, "invalid_gres"),
+            ({"partitions": ("gpu",), "gres_per_node": (Gres("gpu", None, 9),)}, "not_available"),
+            ({"time_limit_seconds": 60, "time_min_seconds": 120}, "invalid_time_min"),
+            ({"deadline_at": NOON - 1}, "invalid_time_limit"),
+            ({"time_limit_seconds": 600, "deadline_at": NOON + 500}, "invalid_time_limit"),
+        ],
+    )
+    def test_what_cannot_be_is_refused_with_slurms_code(self, fields, code):
+        with pytest.raises(Refused) as refused:
+            admit(**fields)
+        assert refused.value.code == code
+
+    def test_without_a_default_a_partition_must_be_named(self):
+        with pytest.raises(Refused) as refused:
+            admit(Site(partitions=(Partition("main", "local", ("n1",)),)))
+        assert refused.value.code == "no_partition"
+
+    def test_an_operator_passes_the_lists_of_a_partition(self):
+        assert admit(partitions=("theirs",), is_operator=True).partition == "theirs"
+
+    @pytest.mark.parametrize(
+        "waits",
+        [{"hold": True}, {"begin_at": NOON + 60}, {"dependency": Dependency((Clause(Kind.AFTER_ANY, 1),))}],
+    )
+    def test_a_job_that_waits_for_something_else_skips_the_test_whether_it_could_ever_run(self, waits):
+        assert admit(memory_per_node_mib=10**6, **waits).reason is Reason.NONE
+
+
+class TestLimits:
+    @pytest.mark.parametrize(
+        ("fields", "reason", "code"),
+        [
+            ({"partitions": ("small",), "time_limit_seconds": 7200}, Reason.PARTITION_TIME_LIMIT, "invalid_time_limit"),
+            ({"partitions": ("small",), "nodes_min": 2}, Reason.PARTITION_NODE_LIMIT, "bad_node_count"),
+            ({"tasks": 17}, Reason.PARTITION_CONFIG, "too_many_cpus"),
+        ],
+    )
+    def test_over_a_limit_it_waits_or_is_refused_as_the_site_says(self, fields, reason, code):
+        assert admit(**fields).reason is reason
+        with pytest.raises(Refused) as refused:
+            admit(STRICT, **fields)
+        assert refused.value.code == code
+
+    def test_a_partition_that_is_down_takes_jobs(self):
+        assert admit(partitions=("closed",)).reason is Reason.PARTITION_DOWN
