@@ -118,17 +118,9 @@ def _check_names(component: Component, nodes: Sequence[Node]) -> None:
     for text, field in ((component.constraint, "constraint"), (component.prefer, "prefer")):
         if text is None:
             continue
-        try:
-            constraint.matcher(text)
-        except constraint.BadConstraint as error:
-            raise Refused(f"--{field}: {error}", code="bad_feature", field=field) from error
-        for name in constraint.features_of(text):
+        for name in constraint.parse(text).names():
             if name not in features:
                 raise Refused(f"no node has the feature {name}", code="bad_feature", field=field)
-        if text.count("*") > 1 and "[" not in text:
-            raise Refused("several counts need brackets: [a*2&b*1]", code="bad_feature", field=field)
-        if text.count("[") > 1:
-            raise Refused("one pair of brackets at most", code="bad_feature", field=field)
     known_gres = {name for node in nodes for name, _, _ in node.gres}
     for gres in component.gres_per_node:
         if gres.name not in known_gres and gres.count and gres.name != "gpu":
@@ -217,7 +209,7 @@ def _never_fits(request: JobRequest, partition: Partition, size: Size, members: 
         component=component,
         time_limit_seconds=0,
         submitted_at=0.0,
-        matches=constraint.matcher(component.constraint) if component.constraint else None,
+        constraint=constraint.parse(component.constraint) if component.constraint else None,
     )
     if placement.could_ever_fit(candidate, members):
         return None

@@ -7,9 +7,11 @@ that, or takes nothing that the reservation needs (EASY backfill). Memory, CPUs 
 
 import bisect
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from bridge.core import constraint
+from bridge.core.constraint import Expression
 from bridge.core.job import JobKey, Share
 from bridge.core.nodes import Node, NodeState, Partition
 from bridge.core.reasons import Reason
@@ -33,8 +35,7 @@ class Candidate:
     priority: int = 1
     nice: int = 0
     licenses: tuple[tuple[str, int], ...] = ()
-    matches: Callable[[tuple[str, ...]], bool] | None = None
-    """Whether a node's features meet the constraint; None: no constraint."""
+    constraint: Expression | None = None
     uid: int = 0
 
 
@@ -328,21 +329,40 @@ def fit(candidate: Candidate, rooms: Sequence[_Room], *, ignore_state: bool = Fa
         if (ignore_state or room.node.state is NodeState.UP)
         and room.node.name not in component.exclude
         and room.node.temporary_disk_mib >= (component.temporary_disk_mib or 0)
-        and (candidate.matches is None or candidate.matches(room.node.features))
         and not room.whole
         and not (size.whole_nodes and room.jobs)
     ]
-    sizes = sorted(size.node_sizes, reverse=True) if size.node_sizes else None
-    for count in sizes or (0,):
-        nodes_min = count or size.nodes_min
+    sizes = sorted(size.node_sizes, reverse=True) if size.node_sizes else (0,)
+    for count, (suitable, needed) in itertools.product(sizes, _suitable(candidate, usable)):
+        nodes_min = max(count or size.nodes_min, needed)
         nodes_max = count or size.nodes_max
-        shares = _spread(candidate, usable, nodes_min, nodes_max)
+        shares = _spread(candidate, suitable, nodes_min, nodes_max)
         if shares is None:
             continue
         if wanted and not wanted <= {s.node for s in shares} and len(shares) >= len(wanted):
             continue
         return shares
     return None
+
+
+def _suitable(candidate: Candidate, rooms: Sequence[_Room]) -> Iterable[tuple[list[_Room], int]]:
+    """For each way to meet the constraint: the rooms in question, best first, and how many it needs at least."""
+    if candidate.constraint is None:
+        yield list(rooms), 0
+        return
+    for choice in constraint.alternatives(candidate.constraint):
+        fitting = [room for room in rooms if choice.matches(room.node.features)]
+        if not isinstance(choice, constraint.Counts):
+            yield fitting, 0
+            continue
+        first: list[_Room] = []
+        for part in choice.parts:
+            own = [r for r in fitting if r not in first and part.matches(r.node.features)][: part.nodes]
+            if len(own) < part.nodes:
+                break
+            first += own
+        else:
+            yield first + [room for room in fitting if room not in first], len(first)
 
 
 def _spread(
@@ -411,7 +431,7 @@ def _tasks_that_fit(candidate: Candidate, room: _Room) -> int:
         if room.memory_mib < size.memory_per_node_mib:
             return 0
     elif size.memory_per_node_mib == 0:
-        if room.jobs or room.memory_mib <= 0:
+        if room.memory_mib < room.node.memory_mib:
             return 0
     elif size.memory_per_cpu_mib:
         most = min(most, room.memory_mib // (size.memory_per_cpu_mib * size.cpus_per_task))

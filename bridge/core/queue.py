@@ -136,7 +136,6 @@ def _candidate(
         throttles[array_id] = throttles.get(array_id, 0) + len(keys)
     partition = site.partition(job.partition)
     component = job.request.component
-    matcher = constraint.matcher(component.constraint) if component.constraint else None
     return Candidate(
         keys=keys,
         partitions=component.partitions or (job.partition,),
@@ -147,7 +146,7 @@ def _candidate(
         priority=job.priority,
         nice=job.request.nice,
         licenses=_licenses(job),
-        matches=matcher,
+        constraint=constraint.parse(component.constraint) if component.constraint else None,
         uid=job.request.uid,
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.core import placement, sizing
+from bridge.core import constraint, placement, sizing
 from bridge.core.job import JobKey, Share
 from bridge.core.nodes import Node, NodeState, Partition
 from bridge.core.placement import FOREVER, Candidate, Running
@@ -22,7 +22,7 @@ FIRST = Partition("first", "local", ("n1", "n2"), priority_tier=2)
 
 def a_candidate(number: int = 1, limit: int = 600, partition: Partition = MAIN, **fields: object) -> Candidate:
     keys = fields.pop("keys", (JobKey(number),))
-    rest = {k: fields.pop(k) for k in ("priority", "nice", "licenses", "matches", "partitions") if k in fields}
+    rest = {k: fields.pop(k) for k in ("priority", "nice", "licenses", "constraint", "partitions") if k in fields}
     component = Component(**fields)
     rest.setdefault("partitions", (partition.name,))
     return Candidate(
@@ -102,7 +102,17 @@ class TestRoom:
 
     def test_features_decide(self):
         nodes = (a_node("n1", features=("old",)), a_node("n2", features=("new",)))
-        assert placed(plan([a_candidate(1, matches=lambda have: "new" in have)], nodes=nodes)) == {1: [("n2", 1, 1)]}
+        assert placed(plan([a_candidate(1, constraint=constraint.parse("new"))], nodes=nodes)) == {1: [("n2", 1, 1)]}
+
+    def test_alternatives_in_brackets_hold_for_all_nodes_together(self):
+        nodes = (a_node("n1", features=("a",)), a_node("n2", features=("b",)), a_node("n3", features=("b",)))
+        found = plan([a_candidate(1, nodes_min=2, constraint=constraint.parse("[a|b]"))], nodes=nodes)
+        assert [s.node for s in found.placements[0].shares] == ["n2", "n3"]
+
+    def test_counts_name_how_many_nodes_have_what(self):
+        nodes = (a_node("n1", features=("a",)), a_node("n2", features=("a",)), a_node("n3", features=("b",)))
+        found = plan([a_candidate(1, nodes_min=2, constraint=constraint.parse("[a*1&b*1]"))], nodes=nodes)
+        assert [s.node for s in found.placements[0].shares] == ["n1", "n3"]
 
     def test_the_largest_allowed_number_of_nodes_that_fits_is_taken(self):
         assert len(plan([a_candidate(1, node_sizes=(1, 2, 3))]).placements[0].shares) == 2
