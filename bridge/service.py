@@ -324,6 +324,9 @@ class Service:
         def event(job: Job) -> state.Event | None:
             if job.request.requeue is False:
                 raise Conflict("the job was submitted with --no-requeue", code="disabled")
+            if job.ended_at is not None and job.ended_at + self.site.min_job_age_seconds < self._now():
+                # Its environment is no longer kept; Slurm has forgotten the whole job by then.
+                raise Conflict("the job ended too long ago to be requeued", code="invalid_job_id")
             if job.state in WAITING and not (hold or special_exit):
                 raise Conflict("the job has not started", code="job_pending")
             if not state.is_legal(job, state.Requeued):

@@ -29,7 +29,7 @@ import socket
 import stat
 import sys
 import time
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Set, Tuple
 
 from bridge.agent import cage, lines, monitor, namespaces, processes
 
@@ -40,10 +40,9 @@ SOCKET, LOCK = "zygote.sock", "zygote.lock"
 _FIRST_CALL_SECONDS = 30.0
 
 
-def version() -> str:
-    """Of the agent code on disk; another one after an upgrade."""
+def version(folder: str) -> str:
+    """Of the agent code in a folder; another one after an upgrade."""
     digest = hashlib.sha256()
-    folder = os.path.dirname(os.path.abspath(__file__))
     for name in sorted(os.listdir(folder)):
         if name.endswith(".py"):
             with open(os.path.join(folder, name), "rb") as file:
@@ -53,10 +52,11 @@ def version() -> str:
 
 class Zygote:
     def __init__(self, run_folder: int) -> None:
-        self._version = version()
+        self._version = version(os.path.dirname(os.path.abspath(__file__)))
         self._use_namespaces = namespaces.are_allowed()
         self._monitors: Dict[int, Tuple[str, int]] = {}
-        self._openers: Dict[int, int] = {}
+        self._openers: Set[int] = set()
+        self._exited: List[Tuple[str, int]] = []
         self._client: Optional[socket.socket] = None
         self._unsent: List[bytes] = []
         self._until = time.monotonic() + _FIRST_CALL_SECONDS
@@ -71,8 +71,10 @@ class Zygote:
         signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
         self._selector.register(reading, selectors.EVENT_READ, lambda: os.read(reading, 4096))
         gc.freeze()
-        while self._monitors or self._client is not None or time.monotonic() < self._until:
-            wait = None if self._monitors or self._client is not None else self._until - time.monotonic()
+        while True:
+            wait = None if self._monitors or self._exited or self._client else self._until - time.monotonic()
+            if wait is not None and wait <= 0:
+                return
             for key, _ in self._selector.select(wait):
                 key.data()
             self._reap()
@@ -181,10 +183,10 @@ class Zygote:
                 _open_as(client, message)
             finally:
                 os._exit(0)
-        self._openers[pid] = pid
+        self._openers.add(pid)
 
     def _reap(self) -> None:
-        exited: List[Tuple[str, int]] = []
+        """Exits are told once nothing is left of what the dead monitors held; until then each end wakes us again."""
         while True:
             try:
                 pid, _ = os.waitpid(-1, os.WNOHANG)
@@ -192,25 +194,21 @@ class Zygote:
                 break
             if pid == 0:
                 break
-            self._openers.pop(pid, None)
+            self._openers.discard(pid)
             if pid in self._monitors:
-                exited.append(self._monitors.pop(pid))
-        if exited:
-            self._end_strays()
+                self._exited.append(self._monitors.pop(pid))
+        if self._exited and not self._kill_strays():
+            exited, self._exited = self._exited, []
             for start in range(0, len(exited), MONITORS_A_PACKET):
                 self._say({"exited": exited[start : start + MONITORS_A_PACKET]})
 
-    def _end_strays(self) -> None:
-        """Children that we did not make are what a dead monitor has left. Gone before its exit is told."""
-        while True:
-            ours = set(self._monitors) | set(self._openers)
-            strays = [pid for pid in processes.children(os.getpid()) if pid not in ours]
-            if not strays:
-                return
-            processes.kill_tree(os.getpid(), keep=ours)
-            for pid in strays:
-                with contextlib.suppress(ChildProcessError):
-                    os.waitpid(pid, 0)
+    def _kill_strays(self) -> bool:
+        """Children that we did not make are what a dead monitor has left. True: there are some."""
+        ours = set(self._monitors) | self._openers
+        if all(pid in ours for pid in processes.children(os.getpid())):
+            return False
+        processes.kill_tree(os.getpid(), keep=ours)
+        return True
 
 
 def _open_as(client: socket.socket, message: Dict[str, Any]) -> None:
@@ -254,6 +252,8 @@ class _Place:
                     return False
                 time.sleep(0.01)
                 continue
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, str(os.getpid()).encode(), 0)
             cls.fd = fd
             return True
 

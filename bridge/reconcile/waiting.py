@@ -108,7 +108,7 @@ def _judge_one(
         return targets.get((clause.job_id, clause.task))
 
     verdict = dag.judge(dependency, look, now)
-    return Standing(verdict.answer, slurm_dependency.render(dependency, verdict.states), verdict.again_at)
+    return Standing(verdict.answer, slurm_dependency.render(dependency, verdict.states) or "", verdict.again_at)
 
 
 def all_clauses(jobs: Iterable[Job]) -> list[dag.Clause]:

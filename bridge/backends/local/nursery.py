@@ -48,7 +48,7 @@ class Nursery:
             if answer is None:
                 connection = self._connect() or await self._start()
                 continue
-            if answer["hello"] == zygote.version():
+            if answer["hello"] == zygote.version(f"{_ROOT}/bridge/agent"):
                 return [(directory, index) for directory, index in answer["monitors"]]
             # Code of another release: it keeps its monitors to their end, a new one takes what comes.
             with contextlib.suppress(OSError):
@@ -123,7 +123,8 @@ class Nursery:
         try:
             await self._send(b'{"do": "hello"}')
             async with asyncio.timeout(_CALL_SECONDS):
-                return await hello
+                answer: dict[str, Any] = await hello
+                return answer
         except (Unavailable, TimeoutError):
             self._let_go()
             return None

@@ -114,18 +114,17 @@ def write(spool_folder: str, group: Group, file: dict[str, Any]) -> None:
 
 
 def _write_file(folder: int, name: str, data: bytes, mode: int, owner: tuple[int, int] | None) -> None:
-    """Whole or not at all, also when the machine stops meanwhile."""
+    """Whole or not at all for every reader. Not synced: after a stop of the machine only the folder's being there,
+    and what the journal says, count; both are synced before a script starts."""
     part = f".{name}"
     with contextlib.suppress(FileNotFoundError):
         os.unlink(part, dir_fd=folder)
     fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=folder)
     with os.fdopen(fd, "wb") as file:
         file.write(data)
-        file.flush()
         if owner is not None and os.geteuid() == 0:
             os.fchown(fd, *owner)
         os.fchmod(fd, mode)
-        os.fdatasync(fd)
     os.rename(part, name, src_dir_fd=folder, dst_dir_fd=folder)
 
 
