@@ -3,7 +3,7 @@
 import signal
 from functools import lru_cache
 
-from adapters.slurm import durations
+from adapters.slurm import arrayspec, durations
 from bridge.core.indexset import IndexSet
 from bridge.core.job import WAITING, Job, JobState
 from bridge.core.nodes import Site
@@ -12,9 +12,6 @@ from bridge.core.request import UNLIMITED_SECONDS
 
 TASK_EXPRESSION_LENGTH = 64
 """Slurm cuts the list of an array's waiting tasks to a buffer of this size, unless SLURM_BITSTR_LEN says another."""
-
-_STEP_FORM_SPAN = 10
-"""`0-900:2` is written only where first and last task are further apart than this."""
 
 _SENTENCES = {
     Reason.REQUEUED_HELD: "job requeued in held state",
@@ -42,30 +39,7 @@ def task_expression(job: Job, length: int) -> str | None:
 
 @lru_cache(maxsize=1024)
 def waiting_expression(waiting: IndexSet, throttle: int | None, length: int) -> str:
-    text = _index_list(waiting)
-    if length and len(text) > length - 1:
-        text = text[: max(0, length - 4)] + "..."
-    return f"{text}%{throttle}" if throttle else text
-
-
-def _index_list(waiting: IndexSet) -> str:
-    ranges = waiting.ranges
-    if len(ranges) == 1 and ranges[0][2] > 1 and ranges[0][1] - ranges[0][0] > _STEP_FORM_SPAN:
-        return str(waiting)
-    parts: list[list[int]] = []
-    for first, last, step in ranges:
-        if step == 1:
-            if parts and parts[-1][1] + 1 == first:
-                parts[-1][1] = last
-            else:
-                parts.append([first, last])
-            continue
-        for index in range(first, last + 1, step):
-            if parts and parts[-1][1] + 1 == index:
-                parts[-1][1] = index
-            else:
-                parts.append([index, index])
-    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in parts)
+    return arrayspec.render(waiting, throttle, length)[1:-1]
 
 
 def display_id(job: Job, length: int | None = None) -> str:

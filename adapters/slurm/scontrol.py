@@ -1,0 +1,310 @@
+"""scontrol: its command line to one of a few orders. Pure; `bridge.slurmcli.scontrol` carries them out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from adapters.slurm import errors, hostlist, scontrol_help, scontrol_update, selectors
+from adapters.slurm.answer import ANNOUNCEMENT, Answer, getopt_refusal
+from adapters.slurm.command_line import BadCommandLine, Grammar, Option
+from adapters.slurm.scontrol_update import Update
+from adapters.slurm.selectors import Selected
+
+_GRAMMAR = Grammar(
+    [
+        Option("all", "a"),
+        Option("clusters", "M", "required", ("cluster",)),
+        Option("details", "d"),
+        Option("federation"),
+        Option("future", "F"),
+        Option("help", "h"),
+        Option("hide"),
+        Option("json", "", "optional"),
+        Option("local"),
+        Option("oneliner", "o"),
+        Option("quiet", "Q"),
+        Option("sibling"),
+        Option("uid", "u", "required"),
+        Option("usage"),
+        Option("verbose", "v"),
+        Option("version", "V"),
+        Option("yaml", "", "optional"),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    entity: str
+    """job, step, node, partition, config, licenses"""
+    name: str | None
+    details: bool = False
+    one_line: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Something done to jobs: hold, uhold, release, requeue, requeuehold, suspend, resume, top."""
+
+    verb: str
+    targets: tuple[tuple[str, Selected | None], ...]
+    """(as written, the id; None: no id)"""
+    special_exit: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WriteScript:
+    text: str
+    job: Selected | None
+    path: str | None
+    """`-`: standard output; None: slurm-ID.sh."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    username: str | None
+    lifespan_seconds: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class WaitJob:
+    text: str
+    job: Selected | None
+
+
+@dataclass(frozen=True, slots=True)
+class Completing:
+    pass
+
+
+Order = Show | Act | Update | WriteScript | Token | Ping | WaitJob | Completing
+
+_VERBS = {
+    "hold": "hold",
+    "holdu": "uhold",
+    "uhold": "uhold",
+    "release": "release",
+    "requeue": "requeue",
+    "requeuehold": "requeuehold",
+    "suspend": "suspend",
+    "resume": "resume",
+    "top": "top",
+}
+
+_ENTITIES = {
+    "config": "config",
+    "daemons": "daemons",
+    "hostlist": "hostlist",
+    "hostlistsorted": "hostlistsorted",
+    "hostname": "hostnames",
+    "hostnames": "hostnames",
+    "job": "job",
+    "jobid": "job",
+    "jobs": "job",
+    "license": "licenses",
+    "licenses": "licenses",
+    "node": "node",
+    "nodename": "node",
+    "nodes": "node",
+    "partition": "partition",
+    "partitionname": "partition",
+    "partitions": "partition",
+    "reservation": "reservation",
+    "reservations": "reservation",
+    "step": "step",
+    "stepid": "step",
+    "steps": "step",
+    "topology": "topology",
+}
+
+_DO_NOTHING_HERE = frozenset({"all", "cluster", "details", "exit", "hide", "oneliner", "quiet", "quit", "verbose"})
+"""Words that set something in scontrol's interactive mode only."""
+
+_NOT_OURS = frozenset(
+    {
+        "abort",
+        "cancel_reboot",
+        "create",
+        "delete",
+        "fsdampeningfactor",
+        "notify",
+        "power",
+        "reboot",
+        "schedloglevel",
+        "setdebug",
+        "setdebugflags",
+        "shutdown",
+        "takeover",
+    }
+)
+"""Orders to Slurm's own daemons: refused in the words that Slurm has for what is switched off."""
+
+
+def read(argv: Sequence[str], environ: Mapping[str, str]) -> Order | Answer:
+    try:
+        line = _GRAMMAR.read(argv)
+    except BadCommandLine as bad:
+        return getopt_refusal("scontrol", str(bad))
+    if line.has("version"):
+        return Answer(ANNOUNCEMENT)
+    if line.has("help"):
+        return Answer(scontrol_help.HELP)
+    words = list(line.operands)
+    if not words:
+        return Answer(stderr="scontrol: error: say what to do; this scontrol has no interactive mode\n", exit_code=1)
+    keyword, rest = words[0].lower(), words[1:]
+    match keyword:
+        case "show":
+            return _show(rest, environ, details=line.has("details"), one_line=line.has("oneliner"))
+        case "update":
+            return scontrol_update.read(rest)
+        case "write":
+            return _write(rest)
+        case "token":
+            return _token(rest)
+        case "ping":
+            return Ping()
+        case "version":
+            return Answer(ANNOUNCEMENT)
+        case "help":
+            return Answer(scontrol_help.HELP)
+        case "reconfigure" | "reconfig":
+            return Answer()
+        case "errnumstr":
+            return _error_number(rest)
+        case "completing":
+            return Completing()
+        case "wait_job":
+            return WaitJob(rest[0], selectors.parse(rest[0])) if rest else _too_few(keyword)
+    if keyword in _VERBS:
+        return _act(keyword, rest)
+    if keyword in _DO_NOTHING_HERE:
+        return Answer()
+    if keyword in _NOT_OURS:
+        return Answer(stderr=f"{errors.text_of('disabled', '')}: {words[0]}\n", exit_code=1)
+    return Answer(stderr=f"invalid keyword: {words[0]}\n", exit_code=1)
+
+
+def _too_few(keyword: str) -> Answer:
+    return Answer(stderr=f"too few arguments for keyword:{keyword}\n", exit_code=1)
+
+
+# ── show ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _show(words: list[str], environ: Mapping[str, str], *, details: bool, one_line: bool) -> Order | Answer:
+    if not words:
+        return _too_few("show")
+    if len(words) > 2:
+        return Answer(stderr="too many arguments for keyword:show\n", exit_code=1)
+    word, equals, value = words[0].partition("=")
+    name: str | None = value if equals else words[1] if len(words) > 1 else None
+    matches = {_ENTITIES[key] for key in _ENTITIES if key == word.lower()} or {
+        _ENTITIES[key] for key in _ENTITIES if len(word) >= 3 and key.startswith(word.lower())
+    }
+    if len(matches) != 1:
+        return Answer(stderr=f"invalid entity:{words[0]} for keyword:show\n", exit_code=1)
+    entity = matches.pop()
+    if entity == "hostnames":
+        return show_hostnames(name, environ)
+    if entity in ("hostlist", "hostlistsorted"):
+        return _show_hostlist(name, in_order=entity == "hostlist")
+    if entity == "reservation":
+        return Answer("No reservations in the system\n")
+    if entity == "daemons":
+        return Answer("slurmctld slurmd\n")
+    if entity == "topology":
+        return Answer()
+    return Show(entity, name or None, details, one_line)
+
+
+def show_hostnames(text: str | None, environ: Mapping[str, str]) -> Answer:
+    if text is None:
+        # Only SLURM_NODELIST, not SLURM_JOB_NODELIST.
+        text = environ.get("SLURM_NODELIST")
+        if text is None:
+            return Answer(stderr="scontrol: error: host list is empty\n")
+    try:
+        names = hostlist.expand(text)
+    except ValueError:
+        return Answer(stderr=f"Invalid hostlist: {text}\n")
+    return Answer("".join(f"{name}\n" for name in names))
+
+
+def _show_hostlist(text: str | None, *, in_order: bool) -> Answer:
+    if text is None:
+        return Answer(scontrol_help.HELP, "invalid encode argument\n", 1)
+    try:
+        names = hostlist.expand(text)
+    except ValueError:
+        return Answer(stderr=f"Invalid hostlist: {text}\n", exit_code=1)
+    return Answer((hostlist.fold(names) if in_order else hostlist.compress(sorted(names))) + "\n")
+
+
+# ── the rest ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _act(keyword: str, words: list[str]) -> Act | Answer:
+    special_exit = False
+    targets: list[tuple[str, Selected | None]] = []
+    for word in words:
+        name, equals, value = word.partition("=")
+        if equals and name.lower() == "state":
+            if value.lower().replace("_", "") not in ("specialexit", "se"):
+                return Answer(stderr=f"Invalid state: {value}\n", exit_code=1)
+            special_exit = True
+            continue
+        if equals and name.lower() in ("job", "jobid", "jobs"):
+            word = value
+        targets += [(one, selectors.parse(one)) for one in selectors.split(word)]
+    if not targets:
+        return _too_few(keyword)
+    return Act(_VERBS[keyword], tuple(targets), special_exit)
+
+
+def _write(words: list[str]) -> WriteScript | Answer:
+    if not words:
+        return _too_few("write")
+    if words[0].lower() != "batch_script":
+        return Answer(stderr=f"invalid write argument:{words[0]}\n", exit_code=1)
+    if len(words) == 1:
+        return _too_few("write batch_script")
+    if len(words) > 3:
+        return Answer(stderr="too many arguments for keyword:write\n", exit_code=1)
+    return WriteScript(words[1], selectors.parse(words[1]), words[2] if len(words) > 2 else None)
+
+
+def _token(words: list[str]) -> Token | Answer:
+    username: str | None = None
+    lifespan: int | None = None
+    for word in words:
+        name, equals, value = word.partition("=")
+        match name.lower() if equals else "":
+            case "username":
+                username = value
+            case "lifespan":
+                if value.lower() in ("infinite", "unlimited"):
+                    lifespan = None
+                elif value.isascii() and value.isdigit() and len(value) < 12:
+                    lifespan = int(value)
+                else:
+                    return Answer(
+                        stderr=f'scontrol: error: Invalid numeric value "{value}" for lifespan.\n', exit_code=1
+                    )
+            case _:
+                return Answer(stderr=f"Invalid option: `{word}`\n", exit_code=1)
+    return Token(username, lifespan)
+
+
+def _error_number(words: list[str]) -> Answer:
+    if not words:
+        return _too_few("errnumstr")
+    texts = {str(number): text for number, text in errors.ERRORS.values()}
+    text = texts.get(words[0])
+    if text is None:
+        return Answer(stderr=f"{words[0]} is no error number of Slurm that is known here\n", exit_code=1)
+    return Answer(f"{text}\n")

@@ -1,0 +1,338 @@
+"""What `scontrol show` prints: records of `Key=Value` in the order and spacing of 25.11."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from adapters.slurm import durations, filenames, hostlist, jobfacts, node_states, sizes
+from adapters.slurm.answer import VERSION
+from adapters.slurm.squeue_columns import View
+from adapters.slurm.steprows import Step
+from bridge.core.job import WAITING, Job, JobState
+from bridge.core.nodes import Node, Partition, Site
+
+Lines = list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeUse:
+    """A node with what is in use there."""
+
+    node: Node
+    cpus: int = 0
+    memory_mib: int = 0
+    gres: tuple[tuple[str, str | None, int], ...] = ()
+    completing: bool = False
+
+
+def joined(lines: Lines, *, one_line: bool) -> str:
+    """A record: indented lines and an empty one, or all in one line."""
+    if one_line:
+        return " ".join(lines) + "\n"
+    return "\n   ".join(lines) + "\n\n"
+
+
+# ── jobs ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def job(job: Job, view: View, *, details: bool) -> Lines:
+    request, component = job.request, job.request.component
+    size = sizes.of(job, view.site, view.fleet)
+    lines = [_identity(job)]
+    if details:
+        lines.append(f"SLUID=s{job.id:014X}")
+    lines += [
+        f"UserId={request.user}({request.uid}) GroupId={view.group_of(request.gid)}({request.gid}) MCS_label=N/A",
+        f"Priority={job.priority} Nice={request.nice} Account={request.account or '(null)'} "
+        f"QOS={request.qos or 'normal'}",
+        f"JobState={_state(job)} Reason={_reason(job)} Dependency={job.dependency_text or '(null)'}",
+    ]
+    if job.state is JobState.NODE_FAIL and job.reason_detail:
+        lines.append(f"FailedNode={job.reason_detail}")
+    lines.append(
+        f"Requeue={0 if request.requeue is False else 1} Restarts={job.restarts} BatchFlag=1 Reboot=0 "
+        f"ExitCode={jobfacts.exit_code(job)}"
+    )
+    if details:
+        lines.append(f"DerivedExitCode={job.derived_exit_status}:0")
+    lines += _times(job, view)
+    lines += _places(job, size)
+    if details and job.nodes:
+        lines += _allocation(job)
+    memory = jobfacts.memory(size.memory_mib, exact=True)
+    disk = jobfacts.memory(component.temporary_disk_mib or 0)
+    oversubscribe = "NO" if component.exclusive else "YES" if component.oversubscribe else "OK"
+    licenses = component.licenses or "(null)"
+    lines += [
+        f"MinCPUsNode={size.cpus_per_node_min} MinMemory{size.memory_kind}={memory} MinTmpDiskNode={disk}",
+        f"Features={component.constraint or '(null)'} DelayBoot=00:00:00",
+        f"OverSubscribe={oversubscribe} Contiguous=0 Licenses={licenses} "
+        f"LicensesAlloc={licenses if job.nodes and not job.is_final else '(null)'} Network=(null)",
+        f"Command={request.program.command or '(null)'}",
+        f"SubmitLine={jobfacts.submit_line(job)}",
+        f"WorkDir={request.working_directory}",
+    ]
+    return lines + _files_and_wishes(job)
+
+
+def _identity(job: Job) -> str:
+    text = f"JobId={jobfacts.raw_id(job)} "
+    expression = jobfacts.task_expression(job, jobfacts.TASK_EXPRESSION_LENGTH)
+    if expression is not None:
+        text += f"ArrayJobId={jobfacts.base_id(job)} ArrayTaskId={expression} "
+        if job.request.array is not None and job.request.array.throttle:
+            text += f"ArrayTaskThrottle={job.request.array.throttle} "
+    return f"{text}JobName={job.request.name}"
+
+
+def _state(job: Job) -> str:
+    return job.state.value
+
+
+def _reason(job: Job) -> str:
+    return jobfacts.reason_text(job).replace(" ", "_")
+
+
+def _times(job: Job, view: View) -> Lines:
+    clock, now, request = view.clock, view.now, job.request
+    time_min = durations.long(request.time_min_seconds) if request.time_min_seconds else "N/A"
+    suspended = "None" if job.suspended_at is None else clock.stamp(job.suspended_at)
+    eligible = jobfacts.eligible_at(job)
+    accrued = None if job.restarts and job.state in WAITING else eligible
+    return [
+        f"RunTime={durations.long(jobfacts.run_seconds(job, now))} "
+        f"TimeLimit={durations.long_limit(job.time_limit_seconds)} TimeMin={time_min}",
+        f"SubmitTime={clock.stamp(job.submitted_at)} EligibleTime={clock.stamp(eligible, 'Unknown')}",
+        f"AccrueTime={clock.stamp(accrued, 'Unknown')}",
+        f"StartTime={clock.stamp(jobfacts.start_at(job, now), 'Unknown')} "
+        f"EndTime={clock.stamp(jobfacts.end_at(job, now), 'Unknown')} Deadline={clock.stamp(request.deadline_at)}",
+        f"SuspendTime={suspended} SecsPreSuspend={int(job.suspended_seconds)} "
+        f"LastSchedEval={clock.stamp(job.started_at or job.submitted_at)} Scheduler=Main",
+    ]
+
+
+def _places(job: Job, size: sizes.Sizes) -> Lines:
+    component = job.request.component
+    asked = hostlist.compress(list(component.node_list)) or "(null)"
+    excluded = hostlist.compress(list(component.exclude)) or "(null)"
+    lines = [
+        f"Partition={_partitions(job)} AllocNode:Sid={job.request.submit_host or 'localhost'}:0",
+        f"ReqNodeList={asked} ExcNodeList={excluded}",
+        f"NodeList={hostlist.compress([share.node for share in job.nodes])}",
+    ]
+    if job.nodes:
+        lines.append(f"BatchHost={job.nodes[0].node}")
+    sockets, cores, threads = sizes.geometry(component)
+    shape = f"0:0:{cores if cores is not None else '*'}:{threads if threads is not None else '*'}"
+    per_core = component.tasks_per_core if component.tasks_per_core is not None else "*"
+    per_socket = component.tasks_per_socket if component.tasks_per_socket is not None else "*"
+    requested = sizes.tres_text(size.tres)
+    held = sizes.tres_text(sizes.allocated(job)) if job.nodes else "(null)"
+    return [
+        *lines,
+        f"NumNodes={size.nodes_text} NumCPUs={size.cpus} NumTasks={size.tasks} CPUs/Task={size.cpus_per_task} "
+        f"ReqB:S:C:T={shape}",
+        f"ReqTRES={requested}",
+        f"AllocTRES={held}",
+        f"Socks/Node={sockets if sockets is not None else '*'} "
+        f"NtasksPerN:B:S:C={component.tasks_per_node or 0}:0:{per_socket}:{per_core} CoreSpec=*",
+    ]
+
+
+def _partitions(job: Job) -> str:
+    asked = job.request.component.partitions
+    return ",".join(asked) if job.state in WAITING and len(asked) > 1 else job.partition
+
+
+def _allocation(job: Job) -> Lines:
+    """-d: what each node gives. The devices are those that the job sees."""
+    totals: dict[str, int] = {}
+    nodes: Lines = []
+    for share in job.nodes:
+        gres = []
+        for name, kind, devices in share.gres:
+            label = f"{name}:{kind}" if kind else name
+            totals[label] = totals.get(label, 0) + len(devices)
+            gres.append(f"{label}:{len(devices)}(IDX:{_spans(devices)})")
+        cpus = f"0-{share.cpus - 1}" if share.cpus > 1 else "0"
+        nodes.append(f"  Nodes={share.node} CPU_IDs={cpus} Mem={share.memory_mib} GRES={','.join(gres)}")
+    return [f"JOB_GRES={','.join(f'{label}:{count}' for label, count in totals.items()) or '(null)'}", *nodes]
+
+
+def _spans(devices: Sequence[int]) -> str:
+    text = hostlist.compress([f"x{device}" for device in devices])
+    return text.removeprefix("x").strip("[]")
+
+
+def _files_and_wishes(job: Job) -> Lines:
+    request, component = job.request, job.request.component
+    lines = [f"Comment={request.comment}"] if request.comment else []
+    lines += [
+        f"StdErr={filenames.stderr_path(job) or ''}",
+        f"StdIn={filenames.stdin_path(job)}",
+        f"StdOut={filenames.stdout_path(job)}",
+    ]
+    wishes = {
+        "CpusPerTres": sizes.per_gpu(component.cpus_per_gpu),
+        "MemPerTres": sizes.per_gpu(component.memory_per_gpu_mib),
+        "TresPerJob": sizes.gres_text(component.gres_per_job),
+        "TresPerNode": sizes.gres_text(component.gres_per_node),
+        "TresPerSocket": sizes.gres_text(component.gres_per_socket),
+        "TresPerTask": sizes.per_task(component),
+    }
+    lines += [f"{name}={text}" for name, text in wishes.items() if text]
+    if request.mail_types:
+        lines.append(f"MailUser={request.mail_user or request.user} MailType={','.join(request.mail_types)}")
+    return lines
+
+
+# ── nodes ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def node(use: NodeUse, view: View) -> Lines:
+    node, site = use.node, view.site
+    partitions = ",".join(partition.name for partition in site.partitions if node.name in partition.nodes)
+    features = ",".join(node.features) or "(null)"
+    state = node_states.complete(use)
+    boot = view.clock.stamp(node.boot_at, "None")
+    free = max(0, node.memory_mib - use.memory_mib)
+    lines = [
+        f"NodeName={node.name} Arch=x86_64 CoresPerSocket={node.cores_per_socket} ",
+        f"CPUAlloc={use.cpus} CPUEfctv={node.cpus} CPUTot={node.cpus} CPULoad={use.cpus:.2f}",
+        f"AvailableFeatures={features}",
+        f"ActiveFeatures={features}",
+        f"Gres={gres_of(node)}",
+        f"NodeAddr={node.name} NodeHostName={node.name} Version={VERSION}",
+        f"RealMemory={node.memory_mib} AllocMem={use.memory_mib} FreeMem={free} Sockets={node.sockets} Boards=1",
+        f"State={state} ThreadsPerCore={node.threads_per_core} TmpDisk={node.temporary_disk_mib} "
+        f"Weight={node.weight} Owner=N/A MCS_label=N/A",
+        f"Partitions={partitions} ",
+        f"BootTime={boot} SlurmdStartTime={boot}",
+        "LastBusyTime=Unknown ResumeAfterTime=None",
+        f"CfgTRES={_node_tres(node)}",
+        f"AllocTRES={_use_tres(use)}",
+        "CurrentWatts=0 AveWatts=0",
+    ]
+    if node.reason:
+        lines.append(f"Reason={node.reason} [{node.reason_by or 'root'}@{view.clock.stamp(node.reason_at, 'Unknown')}]")
+    return lines
+
+
+def gres_of(node: Node) -> str:
+    """`gpu:a100:4`."""
+    return (
+        ",".join(f"{name}:{kind}:{count}" if kind else f"{name}:{count}" for name, kind, count in node.gres) or "(null)"
+    )
+
+
+def _node_tres(node: Node) -> str:
+    amounts = [("cpu", node.cpus), ("mem", node.memory_mib), ("billing", node.cpus), *_gres_counts(node.gres)]
+    return ",".join(f"{name}={amount}{'M' if name == 'mem' else ''}" for name, amount in amounts)
+
+
+def _gres_counts(gres: Sequence[tuple[str, str | None, int]]) -> list[tuple[str, int]]:
+    counts: dict[str, int] = {}
+    for name, _, count in gres:
+        counts[f"gres/{name}"] = counts.get(f"gres/{name}", 0) + count
+    return list(counts.items())
+
+
+def _use_tres(use: NodeUse) -> str:
+    amounts = [("cpu", use.cpus), ("mem", use.memory_mib), *_gres_counts(use.gres)]
+    return sizes.tres_text(tuple((name, amount) for name, amount in amounts if amount))
+
+
+# ── partitions ────────────────────────────────────────────────────────────────────────────────────
+
+
+def partition(partition: Partition, nodes: Sequence[Node]) -> Lines:
+    inside = [node for node in nodes if node.name in partition.nodes]
+    cpus = sum(node.cpus for node in inside)
+    memory = sum(node.memory_mib for node in inside)
+    tres = [("cpu", cpus), ("mem", memory), ("node", len(inside)), ("billing", cpus)]
+    tres += _gres_counts([gres for node in inside for gres in node.gres])
+    default_memory = "DefMemPerNode=UNLIMITED"
+    if partition.default_memory_per_cpu_mib is not None:
+        default_memory = f"DefMemPerCPU={partition.default_memory_per_cpu_mib}"
+    elif partition.default_memory_per_node_mib is not None:
+        default_memory = f"DefMemPerNode={partition.default_memory_per_node_mib}"
+    default_time = partition.default_time_seconds
+    return [
+        f"PartitionName={partition.name}",
+        f"AllowGroups={_names(partition.allow_groups)} AllowAccounts={_names(partition.allow_accounts)} AllowQos=ALL",
+        f"AllocNodes=ALL Default={'YES' if partition.is_default else 'NO'} QoS=N/A",
+        f"DefaultTime={durations.long(default_time) if default_time is not None else 'NONE'} DisableRootJobs=NO "
+        "ExclusiveUser=NO ExclusiveTopo=NO GraceTime=0 Hidden=NO",
+        f"MaxNodes={_or_unlimited(partition.max_nodes)} MaxTime={_time_or_unlimited(partition.max_time_seconds)} "
+        f"MinNodes={partition.min_nodes} LLN=NO MaxCPUsPerNode={_or_unlimited(partition.max_cpus_per_node)} "
+        "MaxCPUsPerSocket=UNLIMITED",
+        f"Nodes={hostlist.compress(list(partition.nodes))}",
+        f"PriorityJobFactor=1 PriorityTier={partition.priority_tier} RootOnly=NO ReqResv=NO "
+        f"OverSubscribe={oversubscribe(partition)}",
+        "OverTimeLimit=NONE PreemptMode=OFF",
+        f"State={partition.state} TotalCPUs={cpus} TotalNodes={len(inside)} SelectTypeParameters=NONE",
+        "JobDefaults=(null)",
+        f"{default_memory} MaxMemPerNode={_or_unlimited(partition.max_memory_per_node_mib)}",
+        "TRES=" + ",".join(f"{name}={amount}{'M' if name == 'mem' else ''}" for name, amount in tres),
+    ]
+
+
+def oversubscribe(partition: Partition) -> str:
+    return "EXCLUSIVE" if partition.whole_nodes else "YES:4" if partition.oversubscribe else "NO"
+
+
+def _names(names: tuple[str, ...] | None) -> str:
+    return "ALL" if names is None else ",".join(names)
+
+
+def _or_unlimited(number: int | None) -> str:
+    return "UNLIMITED" if number is None else str(number)
+
+
+def _time_or_unlimited(seconds: int | None) -> str:
+    return "UNLIMITED" if seconds is None else durations.long_limit(seconds)
+
+
+# ── the site ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def config(site: Site, facts: Mapping[str, str], clock: durations.Clock) -> str:
+    """`facts`: what the running service adds, such as BOOT_TIME and NEXT_JOB_ID."""
+    values = {
+        "AccountingStorageType": "accounting_storage/bridge",
+        "AccountingStorageTRES": "cpu,mem,node,billing",
+        "ClusterName": site.cluster_name,
+        "DependencyParameters": "kill_invalid_depend" if site.kill_invalid_depend else "(null)",
+        "EnforcePartLimits": "ALL" if site.enforce_part_limits else "NO",
+        "FirstJobId": "1",
+        "JobFileAppend": str(int(site.default_append)),
+        "JobRequeue": str(int(site.job_requeue)),
+        "KillWait": f"{site.kill_wait_seconds} sec",
+        "Licenses": ",".join(f"{name}:{count}" for name, count in site.licenses) or "(null)",
+        "MaxArraySize": str(site.max_array_size),
+        "MinJobAge": f"{site.min_job_age_seconds} sec",
+        "PreemptType": "(null)",
+        "PriorityType": "priority/basic",
+        "SLURM_VERSION": VERSION,
+        **facts,
+    }
+    lines = [f"{name:<23} = {value}" for name, value in sorted(values.items(), key=lambda item: item[0].lower())]
+    return f"Configuration data as of {clock.stamp(clock.now)}\n" + "\n".join(lines) + "\n\n"
+
+
+def license_lines(name: str, total: int, used: int) -> Lines:
+    return [f"LicenseName={name}", f" Total={total} Used={used} Free={total - used} Reserved=0 Remote=no"]
+
+
+def step(owner: Job, row: Step | None, view: View) -> Lines:
+    """A step of srun; None: the batch script."""
+    name = "batch" if row is None else row.name
+    step_id = "batch" if row is None else str(row.step_id)
+    nodes = [owner.nodes[0].node] if row is None else list(row.node_list)
+    cpus, tasks = (owner.nodes[0].cpus, 1) if row is None else (row.cpus, row.tasks)
+    start = owner.started_at if row is None else row.started_at
+    return [
+        f"StepId={jobfacts.display_id(owner)}.{step_id} UserId={owner.request.uid} "
+        f"StartTime={view.clock.stamp(start, 'Unknown')} TimeLimit=UNLIMITED",
+        f"State={owner.state.value} Partition={owner.partition} NodeList={hostlist.compress(nodes)}",
+        f"Nodes={len(nodes)} CPUs={cpus} Tasks={tasks} Name={name} Network=(null)",
+    ]

@@ -1,0 +1,336 @@
+"""`scontrol update`: words of `Key=Value` to what is to change of jobs or nodes."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from adapters.slurm import dependency, hostlist, selectors, timespec, values
+from adapters.slurm.answer import Answer
+from adapters.slurm.durations import Clock
+from adapters.slurm.selectors import Selected
+from bridge.core.change import Change
+from bridge.core.job import Job
+from bridge.core.request import UNLIMITED_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class NodeUpdate:
+    names: tuple[str, ...]
+    """Empty: ALL."""
+    state: str
+    """UP | DRAIN | DOWN"""
+    reason: str
+    is_resume: bool = False
+    """RESUME and UNDRAIN: an error on a node that is up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    targets: tuple[tuple[str, Selected | None], ...] = ()
+    """(as written, the id)"""
+    job_name: str | None = None
+    """JobName=X without JobId: all jobs of that name."""
+    settings: tuple[tuple[str, str], ...] = ()
+    """(name as in _SETTINGS, value)"""
+    nodes: NodeUpdate | None = None
+    warnings: str = ""
+
+
+_UNSUPPORTED = "Update of this parameter is not supported: {}\nRequest aborted\n"
+_NO_ENTITY = (
+    "No valid entity in update command\n"
+    'Input line must include "NodeName", "PartitionName", "Reservation", "JobId", or "SlurmctldDebug"\n'
+)
+
+
+def read(words: Sequence[str]) -> Update | Answer:
+    if not words:
+        return Answer(stderr="too few arguments for update keyword\n", exit_code=1)
+    pairs = [(name.rstrip("+-"), _signed(name, value)) for name, _, value in (word.partition("=") for word in words)]
+    names = {name.lower() for name, _ in pairs}
+    if names & {"nodename", "node", "nodes", "nodenames"}:
+        return _read_node(pairs)
+    if names & {"partitionname", "partition"} and not names & _JOB_WORDS and "partitionname" in names:
+        return _refused("slurm_update error: partitions are set in the site file of the bridge\n")
+    ids = next((value for name, value in pairs if name.lower() in _JOB_WORDS), None)
+    job_name: str | None = None
+    rest = [(name, value) for name, value in pairs if name.lower() not in _JOB_WORDS]
+    if ids is None:
+        job_name = next((value for name, value in pairs if name.lower() == "jobname"), None)
+        if job_name is None:
+            return _refused(_NO_ENTITY)
+        rest = [(name, value) for name, value in rest if name.lower() != "jobname"]
+    settings: list[tuple[str, str]] = []
+    for name, value in rest:
+        setting = _find(name)
+        if setting is None:
+            return _refused(_UNSUPPORTED.format(f"{name}={value}"))
+        settings.append((setting, value))
+    if not settings:
+        return _refused("No changes specified\n")
+    targets = tuple((one, selectors.parse(one)) for one in selectors.split(ids or ""))
+    return Update(targets, job_name, tuple(settings))
+
+
+def _signed(name: str, value: str) -> str:
+    """`TimeLimit+=5` is `TimeLimit=+5`."""
+    return name[-1] + value if name[-1:] in ("+", "-") else value
+
+
+def _refused(text: str) -> Answer:
+    return Answer(stderr=text, exit_code=1)
+
+
+_JOB_WORDS = frozenset({"job", "jobid", "jobs"})
+
+
+def _find(name: str) -> str | None:
+    """The setting of that name; names may be shortened to three letters while unambiguous."""
+    lower = name.lower()
+    if lower in _ALIASES:
+        return _ALIASES[lower]
+    if len(lower) < 3:
+        return None
+    found = {_ALIASES[alias] for alias in _ALIASES if alias.startswith(lower)}
+    return found.pop() if len(found) == 1 else None
+
+
+_STATES = {
+    "drain": "DRAIN",
+    "fail": "DRAIN",
+    "down": "DOWN",
+    "resume": "UP",
+    "undrain": "UP",
+    "idle": "UP",
+    "up": "UP",
+}
+
+
+def _read_node(pairs: Sequence[tuple[str, str]]) -> Update | Answer:
+    given = {name.lower(): value for name, value in pairs}
+    names = next(given[key] for key in ("nodename", "node", "nodes", "nodenames") if key in given)
+    unknown = next((name for name, _ in pairs if name.lower() not in _NODE_WORDS), None)
+    if unknown is not None:
+        return _refused(_UNSUPPORTED.format(f"{unknown}={given[unknown.lower()]}"))
+    if "state" not in given:
+        return _refused("No changes specified\n")
+    word = given["state"].lower()
+    if word not in _STATES:
+        return _refused(
+            f"Invalid input: State={given['state']}\nRequest aborted\n"
+            "Valid states are: DOWN DRAIN FAIL RESUME UNDRAIN\nNot all states are valid given a node's prior state\n"
+        )
+    state, reason = _STATES[word], given.get("reason", "")
+    if state != "UP" and not reason:
+        return _refused("You must specify a reason when DOWNING or DRAINING a node. Request denied\n")
+    try:
+        wanted = () if names.upper() == "ALL" else tuple(hostlist.expand(names))
+    except ValueError:
+        return _refused(f"Invalid hostlist: {names}\n")
+    return Update(nodes=NodeUpdate(wanted, state, reason, is_resume=word in ("resume", "undrain")))
+
+
+_NODE_WORDS = frozenset({"nodename", "node", "nodes", "nodenames", "state", "reason"})
+
+
+# ── settings of jobs ──────────────────────────────────────────────────────────────────────────────
+
+
+class BadSetting(ValueError):
+    """Its text is what scontrol prints, line ends and all."""
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A change of one job, as it comes together."""
+
+    job: Job
+    clock: Clock
+    request: dict[str, Any] = field(default_factory=dict)
+    component: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, Any] = field(default_factory=dict)
+    limits: dict[str, Any] = field(default_factory=dict)
+
+
+def change_for(update: Update, job: Job, clock: Clock) -> Change:
+    """Raises BadSetting. Some settings are relative to what the job asks for now."""
+    draft = _Draft(job, clock)
+    for name, value in update.settings:
+        try:
+            _SETTINGS[name](draft, value)
+        except BadSetting:
+            raise
+        except ValueError as bad:
+            raise BadSetting(f"scontrol: error: Invalid {name} value\n") from bad
+    if draft.files:
+        draft.request["files"] = replace(job.request.files, **draft.files)
+    return Change(request=draft.request, component=draft.component, **draft.limits)
+
+
+def _request(field_name: str, read: Callable[[str], Any] = str) -> Callable[[_Draft, str], None]:
+    def set_it(draft: _Draft, value: str) -> None:
+        draft.request[field_name] = read(value)
+
+    return set_it
+
+
+def _component(field_name: str, read: Callable[[str], Any] = str) -> Callable[[_Draft, str], None]:
+    def set_it(draft: _Draft, value: str) -> None:
+        draft.component[field_name] = read(value)
+
+    return set_it
+
+
+def _file(field_name: str) -> Callable[[_Draft, str], None]:
+    def set_it(draft: _Draft, value: str) -> None:
+        draft.files[field_name] = value or None
+
+    return set_it
+
+
+def _or_none(text: str) -> str | None:
+    return text or None
+
+
+def _time_limit(draft: _Draft, value: str) -> None:
+    if value[:1] in ("+", "-") and value not in ("-1", "-1.0"):
+        seconds = values.time_limit(value[1:])
+        draft.limits["time_limit_delta_seconds"] = seconds if value[0] == "+" else -seconds
+    else:
+        draft.limits["time_limit_seconds"] = values.time_limit(value)
+
+
+def _end_time(draft: _Draft, value: str) -> None:
+    """A running job's limit, told by its end."""
+    if draft.job.started_at is None:
+        raise BadSetting("Job is not running for job {}\n")
+    seconds = _moment(draft, value) - draft.job.started_at
+    draft.limits["time_limit_seconds"] = min(UNLIMITED_SECONDS, max(60, int(seconds + 59) // 60 * 60))
+
+
+def _moment(draft: _Draft, value: str) -> float:
+    try:
+        return timespec.parse_begin(value, draft.clock.now, draft.clock.zone)
+    except values.BadValue as bad:
+        said = bad.plain or f"Invalid time specification (pos=0): {value}"
+        raise BadSetting(f"{said}\nNo changes specified\n") from bad
+
+
+def _begin(draft: _Draft, value: str) -> None:
+    draft.request["begin_at"] = _moment(draft, value)
+
+
+def _deadline(draft: _Draft, value: str) -> None:
+    draft.request["deadline_at"] = _moment(draft, value)
+
+
+def _nodes(draft: _Draft, value: str) -> None:
+    try:
+        wanted = values.node_count(value)
+    except values.BadValue as bad:
+        raise BadSetting(f'scontrol: error: "{value}" is not a valid node count\n') from bad
+    draft.component["nodes_min"] = wanted.least
+    draft.component["nodes_max"] = wanted.most
+    draft.component["node_sizes"] = wanted.sizes
+
+
+def _cpus(draft: _Draft, value: str) -> None:
+    """CPUs are counted by tasks here."""
+    least = values.count(value.partition("-")[0])
+    draft.component["tasks"] = -(-least // (draft.job.request.component.cpus_per_task or 1))
+
+
+def _priority(draft: _Draft, value: str) -> None:
+    draft.limits["priority"] = values.priority(value)
+
+
+def _throttle(draft: _Draft, value: str) -> None:
+    if draft.job.request.array is None or draft.job.task_index is not None:
+        raise BadSetting(
+            "scontrol: error: Update of ArrayTaskThrottle is only allowed on ArrayJobId\n"
+            "Requested operation not supported on this system for job {}\n"
+        )
+    draft.limits["array_throttle"] = values.whole_number(value)
+
+
+def _memory_per_node(draft: _Draft, value: str) -> None:
+    draft.component.update(memory_per_node_mib=values.memory(value), memory_per_cpu_mib=None, memory_per_gpu_mib=None)
+
+
+def _memory_per_cpu(draft: _Draft, value: str) -> None:
+    draft.component.update(memory_per_cpu_mib=values.memory(value), memory_per_node_mib=None, memory_per_gpu_mib=None)
+
+
+def _dependency(draft: _Draft, value: str) -> None:
+    try:
+        draft.request["dependency"] = dependency.parse(value)
+    except ValueError as bad:
+        raise BadSetting("Job dependency problem for job {}\n") from bad
+
+
+def _node_names(text: str) -> tuple[str, ...]:
+    return tuple(hostlist.expand(text))
+
+
+def _flag(text: str) -> bool:
+    return text.lower() not in ("0", "no", "n", "false")
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word for word in text.split(",") if word)
+
+
+_SETTINGS: dict[str, Callable[[_Draft, str], None]] = {
+    "Account": _request("account", _or_none),
+    "ArrayTaskThrottle": _throttle,
+    "Comment": _request("comment"),
+    "CPUsPerTask": _component("cpus_per_task", values.count),
+    "Deadline": _deadline,
+    "Dependency": _dependency,
+    "EndTime": _end_time,
+    "ExcNodeList": _component("exclude", _node_names),
+    "Features": _component("constraint", _or_none),
+    "Licenses": _component("licenses", _or_none),
+    "MailType": _request("mail_types", _words),
+    "MailUser": _request("mail_user", _or_none),
+    "MinCPUsNode": _component("cpus_per_node_min", values.count),
+    "MinMemoryCPU": _memory_per_cpu,
+    "MinMemoryNode": _memory_per_node,
+    "MinTmpDiskNode": _component("temporary_disk_mib", values.memory),
+    "Name": _request("name"),
+    "Nice": _request("nice", values.nice),
+    "NumCPUs": _cpus,
+    "NumNodes": _nodes,
+    "NumTasks": _component("tasks", values.count),
+    "OverSubscribe": _component("oversubscribe", _flag),
+    "Partition": _component("partitions", _words),
+    "Priority": _priority,
+    "QOS": _request("qos", _or_none),
+    "ReqNodeList": _component("node_list", _node_names),
+    "Requeue": _request("requeue", _flag),
+    "ReservationName": _request("reservation", _or_none),
+    "StartTime": _begin,
+    "StdErr": _file("stderr"),
+    "StdIn": _file("stdin"),
+    "StdOut": _file("stdout"),
+    "TimeLimit": _time_limit,
+    "TimeMin": _request("time_min_seconds", values.time_limit),
+    "TresPerNode": _component("gres_per_node", values.gres_list),
+    "WCKey": _request("wckey", _or_none),
+    "WorkDir": _request("working_directory"),
+}
+"""What may be set, by scontrol's names."""
+
+_ALIASES = {
+    **{name.lower(): name for name in _SETTINGS},
+    "eligibletime": "StartTime",
+    "excludednodes": "ExcNodeList",
+    "gres": "TresPerNode",
+    "jobname": "Name",
+    "minnodes": "NumNodes",
+    "nodelist": "ReqNodeList",
+    "reqcpus": "NumCPUs",
+    "reqnodes": "NumNodes",
+    "reqprocs": "NumCPUs",
+    "shared": "OverSubscribe",
+}
