@@ -119,7 +119,7 @@ class Bridge:
         environment = {
             **self.owner.environment(),
             "PATH": os.environ["PATH"],
-            "PYTHONPATH": os.pathsep.join([str(REPOSITORY), *(p for p in sys.path if p.endswith("site-packages"))]),
+            "PYTHONPATH": packages(),
         }
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -318,11 +318,21 @@ class Bridge:
     def output(self, job: int | str) -> str:
         return Path(self.job(job)["StdOut"]).read_text(errors="replace")
 
-    def bell(self, name: str = "bell") -> "Bell":
+    def bell(self) -> "Bell":
+        return Bell(self._pipe("bell"))
+
+    def gate(self) -> "Gate":
+        return Gate(self._pipe("gate"))
+
+    def _pipe(self, name: str) -> Path:
         path = self.work / f"{name}-{time.monotonic_ns()}"
         os.mkfifo(path)
         path.chmod(0o666)
-        return Bell(path)
+        return path
+
+    def read(self, name: str) -> str:
+        """A file of the work directory."""
+        return (self.work / name).read_text(errors="replace")
 
 
 class Bell:
@@ -342,8 +352,16 @@ class Bell:
             self._seen += os.read(self._file, 65536)
         self._seen = b"".join(self._seen.splitlines(keepends=True)[times:])
 
-    def close(self) -> None:
-        os.close(self._file)
+
+class Gate:
+    """A named pipe at which scripts wait; the test lets so many of them go on."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+        self.wait = f"read _ < '{path}'"
+
+    def open(self, times: int = 1) -> None:
+        os.write(self._file, b"\n" * times)
 
 
 _FIELD = re.compile(r"(?:^|\s)([A-Za-z][\w:/]*)=")
@@ -379,6 +397,11 @@ def a_bridge(*, owned_by_root: bool = True, site: str = SITE) -> Iterator[Bridge
             bridge.clear()
     finally:
         shutil.rmtree(root, ignore_errors=True)
+
+
+def packages() -> str:
+    """PYTHONPATH for an interpreter that is not the environment's own."""
+    return os.pathsep.join([str(REPOSITORY), *(path for path in sys.path if path.endswith("site-packages"))])
 
 
 def lines_of(path: Path) -> Sequence[str]:
