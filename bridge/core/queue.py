@@ -10,7 +10,7 @@ from bridge.core.nodes import Node, Site
 from bridge.core.placement import FOREVER, Candidate, Plan, Running
 from bridge.core.reasons import Reason
 from bridge.core.request import UNLIMITED_SECONDS, JobRequest
-from bridge.core.sizing import size_of
+from bridge.core.sizing import Size, size_of
 
 MOST_PIECES = 256
 """Of one array, looked at in one go; more than a turn can start."""
@@ -24,6 +24,22 @@ class Standing:
     never: bool = False
     ready_tasks: indexset.IndexSet | None = None
     """Only these of an array's waiting tasks may start; None: all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What follows from a job's request alone; worked out once for each revision of it."""
+
+    revision: int
+    size: Size
+    constraint: constraint.Expression | None
+    licenses: tuple[tuple[str, int], ...]
+    limit: tuple[Reason, str] | None
+    """Why its partition will not start it."""
+
+
+Memo = dict[JobKey, Prepared]
+"""Kept by the caller between views, so that thousands of waiting jobs cost little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +57,10 @@ def view(
     nodes: Sequence[Node],
     now: float,
     standing_of: Callable[[Job], Standing | None] | None = None,
+    memo: Memo | None = None,
 ) -> View:
     """`standing_of` None: jobs with a dependency are taken as blocked."""
+    memo = {} if memo is None else memo
     candidates: list[Candidate] = []
     running: list[Running] = []
     reasons: dict[JobKey, tuple[Reason, str]] = {}
@@ -61,11 +79,14 @@ def view(
     records = {job.id: job for job in waiting if job.is_array}
     for job in waiting:
         standing = standing_of(job) if standing_of is not None else Standing(blocked=job.request.dependency is not None)
-        reason = _what_else_is_missing(job, site, now, standing or Standing())
+        prepared = memo.get(job.key)
+        if prepared is None or prepared.revision != job.revision:
+            prepared = memo[job.key] = _prepare(job, site)
+        reason = _what_else_is_missing(job, now, standing or Standing()) or prepared.limit
         if reason is not None:
             reasons[job.key] = reason
             continue
-        candidate = _candidate(job, site, standing, records, throttles)
+        candidate = _candidate(job, prepared, standing, records, throttles)
         if candidate is None:
             reasons[job.key] = (Reason.ARRAY_TASK_LIMIT, "")
         else:
@@ -82,14 +103,25 @@ def make_running(job: Job, now: float) -> Running:
     return Running(job.key, job.nodes, ends_at, _licenses(job), whole)
 
 
-def _what_else_is_missing(job: Job, site: Site, now: float, standing: Standing) -> tuple[Reason, str] | None:
+def _prepare(job: Job, site: Site) -> Prepared:
+    component = job.request.component
+    return Prepared(
+        revision=job.revision,
+        size=size_of(component, site.partition(job.partition)),
+        constraint=constraint.parse(component.constraint) if component.constraint else None,
+        licenses=_licenses(job),
+        limit=limit_reason(job.request, job.partition, job.time_limit_seconds, site),
+    )
+
+
+def _what_else_is_missing(job: Job, now: float, standing: Standing) -> tuple[Reason, str] | None:
     if standing.never:
         return Reason.DEPENDENCY_NEVER_SATISFIED, ""
     if standing.blocked:
         return Reason.DEPENDENCY, ""
     if job.begin_at is not None and job.begin_at > now:
         return Reason.BEGIN_TIME, ""
-    return limit_reason(job.request, job.partition, job.time_limit_seconds, site)
+    return None
 
 
 def limit_reason(
@@ -114,7 +146,7 @@ def limit_reason(
 
 def _candidate(
     job: Job,
-    site: Site,
+    prepared: Prepared,
     standing: Standing | None,
     records: Mapping[int, Job],
     throttles: dict[int, int],
@@ -134,19 +166,18 @@ def _candidate(
             if not keys:
                 return None
         throttles[array_id] = throttles.get(array_id, 0) + len(keys)
-    partition = site.partition(job.partition)
     component = job.request.component
     return Candidate(
         keys=keys,
         partitions=component.partitions or (job.partition,),
-        size=size_of(component, partition),
+        size=prepared.size,
         component=component,
         time_limit_seconds=job.time_limit_seconds,
         submitted_at=job.submitted_at,
         priority=job.priority,
         nice=job.request.nice,
-        licenses=_licenses(job),
-        constraint=constraint.parse(component.constraint) if component.constraint else None,
+        licenses=prepared.licenses,
+        constraint=prepared.constraint,
         uid=job.request.uid,
     )
 

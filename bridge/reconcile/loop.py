@@ -65,6 +65,7 @@ class Reconciler:
         self._standings: dict[JobKey, waiting.Standing] = {}
         self._to_judge: set[JobKey] = set()
         self._told: dict[JobKey, wishes.Told] = {}
+        self._memo: queue.Memo = {}
         self._blobs: dict[tuple[int, str], tuple[bytes, bytes]] = {}
         self._wake = asyncio.Event()
         service.when_nodes_change(self._wake.set)
@@ -217,6 +218,7 @@ class Reconciler:
         self._index.discard(key)
         self._standings.pop(key, None)
         self._told.pop(key, None)
+        self._memo.pop(key, None)
         self._retry_at.pop(key, None)
 
     async def _give_up_nodes(self) -> None:
@@ -294,7 +296,7 @@ class Reconciler:
         """5. Who may start now, and why the others may not."""
         now = self._now()
         known = await self._service.known_nodes()
-        view = queue.view(self._jobs.values(), self._site, known, now, self._standings_of)
+        view = queue.view(self._jobs.values(), self._site, known, now, self._standings_of, self._memo)
         plan = placement.plan(view.candidates, view.running, known, self._site.partitions, view.licenses_free, now)
         ours = {p.name for p in self._site.partitions if p.backend in self._fences}
         chosen = {p.key: p for p in plan.placements if p.partition in ours}
