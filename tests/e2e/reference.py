@@ -1,0 +1,95 @@
+"""A real Slurm 25.11 from the bundle that SLURM_BUNDLE names, to compare with. Needs root.
+
+It is a cluster of its own, beside any other, in a directory that outlives the process: once started it is
+found again. `stop` ends it.
+"""
+
+import os
+import pwd
+import re
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.e2e import harness
+from tests.e2e.person import Person
+
+PORT_BASE = 34500
+DIRECTORY = Path("/var/tmp/bridge-reference-slurm")
+
+
+def bundle() -> Path | None:
+    named = os.environ.get("SLURM_BUNDLE")
+    return Path(named) if named and (Path(named) / "start").exists() and os.geteuid() == 0 else None
+
+
+class Slurm:
+    def __init__(self, bundle_directory: Path) -> None:
+        self._bundle = bundle_directory
+        DIRECTORY.mkdir(exist_ok=True)
+        DIRECTORY.chmod(0o755)
+        extra = DIRECTORY / "extra.conf"
+        extra.write_text("PartitionName=closed Nodes=n3 State=DOWN\nMaxJobCount=50000\n")
+        told = subprocess.run(
+            [
+                *(bundle_directory / "start", "--dir", DIRECTORY / "slurm", "--port-base", str(PORT_BASE)),
+                *("--gpus", "4", "--dbd", "--extra", extra),
+            ],
+            check=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        ).stdout
+        exported = dict(re.findall(r"export (\w+)=\"?([^\"\n;]*)\"?", told))
+        exported["PATH"] = exported["PATH"].replace("$PATH", os.environ["PATH"])
+        self.exported = exported
+        entry = next(entry for entry in map(_entry, ("bob", "nobody")) if entry)
+        self.user = Person(entry.pw_name, entry.pw_uid, entry.pw_gid, entry.pw_dir)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**self.user.environment(), **self.exported}
+
+    def run(
+        self,
+        *argv: str,
+        cwd: Path | str = "/",
+        stdin: bytes = b"",
+        env: Mapping[str, str] | None = None,
+        umask: int = 0o022,
+        as_root: bool = False,
+    ) -> harness.Ran:
+        identity: dict[str, Any] = {} if as_root else self.user.popen_options()
+        done = subprocess.run(
+            argv,
+            input=stdin,
+            capture_output=True,
+            cwd=cwd,
+            env={**self.environment, **(env or {})},
+            umask=umask,
+            check=False,
+            **identity,
+        )
+        return harness.Ran(done.stdout.decode(), done.stderr.decode(), done.returncode)
+
+    def token(self) -> str:
+        return self.run("scontrol", "token", "lifespan=3600", as_root=True).out.strip().partition("=")[2]
+
+    def show(self, job_id: int) -> list[dict[str, str]]:
+        blocks = self.run("scontrol", "show", "job", str(job_id)).out.split("\n\n")
+        return [harness.read_record(block) for block in blocks if block.strip()]
+
+    def cancel_all(self) -> None:
+        self.run("scancel", "--user", self.user.name, as_root=True)
+        self.run("scancel", "--user", "root", as_root=True)
+
+    def stop(self) -> None:
+        subprocess.run([self._bundle / "stop", "--dir", DIRECTORY / "slurm"], check=False, stderr=subprocess.DEVNULL)
+
+
+def _entry(name: str) -> pwd.struct_passwd | None:
+    try:
+        return pwd.getpwnam(name)
+    except KeyError:
+        return None
