@@ -193,7 +193,10 @@ class Service:
         job = queue.unsaved_job(new.request, new.partition, new.time_limit_seconds, now)
         unfinished = await self.store.unfinished()
         view = queue.view([*unfinished, job], self.site, nodes, now)
-        plan = placement.plan(view.candidates, view.running, nodes, self.site.partitions, view.licenses_free, now)
+        wanted = frozenset(c.keys[0] for c in view.candidates if c.keys[0].id == job.id)
+        plan = placement.plan(
+            view.candidates, view.running, nodes, self.site.partitions, view.licenses_free, now, estimate=wanted
+        )
         found = queue.estimate_of(plan, job, now)
         if found is None:
             raise Refused("the job could not start on any node", code="not_available")

@@ -312,3 +312,14 @@ def _tasks(text: str):
     from bridge.core.indexset import parse
 
     return parse(text)
+
+
+class TestEstimate:
+    async def test_a_job_without_room_is_told_when_the_running_ones_end(self, world: World) -> None:
+        for _ in range(2):
+            job = await world.submit(exclusive="node", time_limit_seconds=600)
+            await world.until_state(job.id, JobState.CONFIGURING)
+            world.backend.begin(job.id, at=NOON)
+            await world.until_state(job.id, JobState.RUNNING)
+        estimate = await world.service.estimate(CALLER, Draft(a_request(array="0-1"), b"#!/bin/sh\n", b""))
+        assert (estimate.start_at, estimate.partition, estimate.node_list) == (NOON + 600, "main", ("n1",))
