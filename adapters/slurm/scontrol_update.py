@@ -9,6 +9,7 @@ from adapters.slurm.answer import Answer
 from adapters.slurm.durations import Clock
 from adapters.slurm.selectors import Selected
 from bridge.core.change import Change
+from bridge.core.errors import Refused
 from bridge.core.job import Job
 from bridge.core.request import UNLIMITED_SECONDS
 
@@ -264,7 +265,7 @@ def _memory_per_cpu(draft: _Draft, value: str) -> None:
 def _dependency(draft: _Draft, value: str) -> None:
     try:
         draft.request["dependency"] = dependency.parse(value)
-    except ValueError as bad:
+    except Refused as bad:
         raise BadSetting("Job dependency problem for job {}\n") from bad
 
 

@@ -1,0 +1,114 @@
+"""`bridge shims DIR`: writes commands named as Slurm's into a folder, for the front of PATH.
+
+Each is a small script that runs the standalone client by the interpreter that the bridge runs with.
+A file that is not ours is never overwritten.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import sys
+
+COMMANDS = ("sbatch", "squeue", "scancel", "sacct", "scontrol", "sinfo", "srun")
+
+MARK = "# A command of the bridge; written by `bridge shims`."
+"""By this line a shim is known as ours."""
+
+# A path may be longer than what a #! line may hold, or have a blank in it; sh has no such bounds. `exec`
+# leaves one process, so that signals and exit codes are the client's own.
+_THROUGH_SHELL = """\
+#!/bin/sh
+{mark}
+exec {python} -ISc 'import os, sys
+sys.path.append(sys.argv.pop(1))
+import client
+os._exit(client.run(sys.argv[1], sys.argv[2:]))' {folder} {name} "$@"
+"""
+
+_DIRECT = """\
+#!{python} -IS
+{mark}
+import os, sys
+sys.path.append({folder!r})
+import client
+os._exit(client.run({name!r}, sys.argv[1:]))
+"""
+
+_SRUN = """\
+#!{python} -IS
+{mark}
+import os, sys
+if os.environ.get("SLURM_BRIDGE_AGENT"):
+    os.execv({python!r}, [{python!r}, "-I", "-S", "-E", {srun!r}] + sys.argv[1:])
+sys.stderr.write(
+    "srun: error: the bridge starts no allocations from srun yet; put the srun line into a script and "
+    "submit it with sbatch\\n"
+)
+os._exit(1)
+"""
+
+_LONGEST_INTERPRETER = 120
+"""Linux cuts a #! line at 127 or 255 bytes, by version."""
+
+
+class NotOurs(Exception):
+    """Files of those names are there that we did not write; the text lists them."""
+
+
+def write(folder: str, python: str | None = None) -> list[str]:
+    """Write or renew all commands. Returns their paths. NotOurs: nothing was written."""
+    python = python or sys.executable
+    os.makedirs(folder, exist_ok=True)
+    folder = os.path.abspath(folder)
+    paths = [os.path.join(folder, name) for name in COMMANDS]
+    foreign = [path for path in paths if os.path.lexists(path) and not is_ours(path)]
+    if foreign:
+        raise NotOurs("not overwritten, because the bridge did not write them: " + ", ".join(foreign))
+    _compile_client()
+    for name, path in zip(COMMANDS, paths):  # noqa: B905 — Python 3.9 knows no strict
+        _replace(path, text_of(name, python))
+    return paths
+
+
+def _compile_client() -> None:
+    """A user who may not write beside the client would compile it at each command."""
+    import py_compile
+
+    with contextlib.suppress(OSError, py_compile.PyCompileError):
+        py_compile.compile(os.path.join(os.path.dirname(os.path.abspath(__file__)), "client.py"), doraise=True)
+
+
+def is_ours(path: str) -> bool:
+    try:
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            return False
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return MARK in file.read(1000)
+    except OSError:
+        return False
+
+
+def text_of(name: str, python: str) -> str:
+    here = os.path.dirname(os.path.abspath(__file__))
+    if name == "srun":
+        srun = os.path.join(os.path.dirname(here), "agent", "srun.py")
+        return _SRUN.format(python=python, mark=MARK, srun=srun)
+    if len(python) > _LONGEST_INTERPRETER or any(character.isspace() for character in python):
+        return _THROUGH_SHELL.format(python=_quoted(python), mark=MARK, folder=_quoted(here), name=name)
+    return _DIRECT.format(python=python, mark=MARK, folder=here, name=name)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+def _replace(path: str, text: str) -> None:
+    """In one step, so that a command that is just being started is the old one or the new one."""
+    new = path + ".new"
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o755)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        os.fchmod(file.fileno(), 0o755)
+        file.write(text)
+    os.replace(new, path)

@@ -1,0 +1,55 @@
+"""sacct at the server: what the state database remembers."""
+
+from adapters.slurm import jobfacts, sacct
+from adapters.slurm.answer import Answer
+from bridge.core.errors import BridgeError
+from bridge.core.indexset import IndexSet
+from bridge.core.job import Job, JobKey
+from bridge.core.users import Caller
+from bridge.service import Selector
+from bridge.slurmcli.wire import Call, Reply
+from bridge.slurmcli.world import World, group_name, reply
+from bridge.store.records import JobQuery
+
+
+async def run(world: World, caller: Caller, call: Call) -> Reply:
+    query = sacct.read(call.argv, call.environ, world.clock(call), caller.user.uid, world.uid_of)
+    if isinstance(query, Answer):
+        return reply(query)
+    if query.wants_scripts and query.jobs is None:
+        return Reply(stderr="sacct: error: -B needs the jobs named by -j\n", exit_code=1)
+    found = await world.service.jobs(
+        caller,
+        JobQuery(
+            keys=None if query.jobs is None else tuple(JobKey(one.id) for one in query.jobs),
+            uids=query.uids,
+            names=query.names,
+            accounts=query.accounts,
+            qos=query.qos,
+            nodes=query.nodes,
+            active_since=query.since or None,
+            active_until=query.until,
+        ),
+    )
+    jobs = [left for job in found if (left := sacct.narrowed(query, job, group_name)) is not None]
+    if query.wants_scripts:
+        return await _scripts(world, caller, jobs)
+    steps = []
+    if not query.allocations_only:
+        steps = await world.service.steps(caller, [job.key for job in jobs if job.nodes])
+    return reply(sacct.render(query, sacct.rows_of(query, jobs, steps), await world.view(call)))
+
+
+async def _scripts(world: World, caller: Caller, jobs: list[Job]) -> Reply:
+    out: list[str] = []
+    err: list[str] = []
+    for job in jobs:
+        tasks = None if job.task_index is None else IndexSet(((job.task_index, job.task_index, 1),))
+        try:
+            script = await world.service.script(caller, Selector(jobfacts.base_id(job), tasks))
+        except BridgeError as error:
+            err.append(f"sacct: error: job {job.display_id}: {error.sentence}\n")
+            continue
+        text = script.decode("utf-8", "surrogateescape")
+        out.append(f"Batch Script for {job.display_id}\n{'-' * 80}\n{text}")
+    return Reply("".join(out), "".join(err), 1 if err and not out else 0)

@@ -1,0 +1,138 @@
+"""scancel at the server: ids and filters to jobs, then cancel or signal them, one answer for each that refused."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from adapters.slurm import jobfacts, scancel, selectors
+from adapters.slurm.answer import Answer
+from adapters.slurm.selectors import Selected
+from bridge.backends.port import Target
+from bridge.core.indexset import IndexSet
+from bridge.core.job import Job, JobKey
+from bridge.core.users import Caller
+from bridge.service import Result, Selector
+from bridge.slurmcli.wire import Call, Reply
+from bridge.slurmcli.world import World, reply, selector
+from bridge.store.records import JobQuery
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """One thing to act on, with the name that it is spoken of by."""
+
+    shown: str
+    selector: Selector
+    job: Job | None = None
+    """Known when filters or a question made us look."""
+
+
+async def run(world: World, caller: Caller, call: Call) -> Reply:
+    order = scancel.read(call.argv, call.environ, caller.user.uid, world.uid_of)
+    if isinstance(order, Answer):
+        return reply(order)
+    steps = [one for one in order.ids if one.step not in (None, "batch")]
+    if steps:
+        return await _steps(world, caller, order, steps)
+    if any(one.step == "batch" for one in order.ids):
+        order = replace(order, batch=True)
+    if order.filters or order.interactive:
+        items = await _filtered(world, caller, order)
+    else:
+        items = [_Item(str(one), selector(one)) for one in order.ids]
+    if order.interactive:
+        answers = [*_answers(call), *([call.answer] if "asked" in call.state else [])]
+        if len(answers) < len(items) and not (answers and answers[-1] is None):
+            job = items[len(answers)].job
+            assert job is not None
+            question = scancel.question(job, items[len(answers)].shown)
+            return Reply(question=question, state={"answers": answers, "asked": True})
+        items = [item for item, said in zip(items, answers, strict=False) if said and said.strip().lower() == "y"]
+    return await _act(world, caller, order, items)
+
+
+def _answers(call: Call) -> list[str | None]:
+    answers = call.state.get("answers")
+    return [one if isinstance(one, str) else None for one in answers] if isinstance(answers, list) else []
+
+
+async def _filtered(world: World, caller: Caller, order: scancel.Order) -> list[_Item]:
+    keys = tuple(JobKey(one.id) for one in order.ids) or None
+    uids = None if order.uid is None else (order.uid,)
+    jobs = await world.service.jobs(caller, JobQuery(keys=keys, uids=uids, ended_since=world.now()))
+    items = []
+    for job in jobs:
+        if not scancel.matches(order, job):
+            continue
+        left: IndexSet | bool = job.waiting or True
+        if order.ids:
+            chosen = [one for one in order.ids if one.id in (job.id, job.array_id)]
+            left = selectors.narrow(job.waiting or IndexSet(), job.task_index, chosen)
+        if not left:
+            continue
+        if job.waiting:
+            tasks = left if isinstance(left, IndexSet) else job.waiting
+            items.append(_Item(str(Selected(job.id, tasks)), Selector(job.id, tasks), job))
+        elif job.task_index is not None:
+            one_task = IndexSet(((job.task_index, job.task_index, 1),))
+            items.append(_Item(jobfacts.display_id(job), Selector(jobfacts.base_id(job), one_task), job))
+        else:
+            items.append(_Item(str(job.id), Selector(job.id), job))
+    return items
+
+
+async def _act(world: World, caller: Caller, order: scancel.Order, items: Sequence[_Item]) -> Reply:
+    said: list[str] = []
+    exit_code = 0
+    for item in items:
+        if order.verbose:
+            said.append(scancel.announcement(order, item.shown))
+    if order.ends_jobs:
+        results = await world.service.cancel(caller, [item.selector for item in items])
+    else:
+        to: Target = "batch" if order.batch else "all" if order.full else "steps"
+        number = order.signal_number if order.signal_number is not None else 9
+        results = await world.service.signal(caller, [item.selector for item in items], number, to)
+    for item in items:
+        mine = [result for result in results if result.selector == item.selector]
+        for code, sentence in _failures(mine):
+            failed = scancel.failure(order, item.shown, code, sentence)
+            said.append(failed.stderr)
+            exit_code = failed.exit_code or exit_code
+    return Reply(stderr="".join(said), exit_code=exit_code)
+
+
+def _failures(results: Sequence[Result]) -> list[tuple[str, str]]:
+    """Each kind once. Tasks that are over do not count where others of the array were reached."""
+    reached = any(result.error is None for result in results)
+    kinds: dict[str, str] = {}
+    for result in results:
+        if result.error is None:
+            continue
+        if reached and result.error.code in ("already_done", "already_finished"):
+            continue
+        kinds.setdefault(result.error.code, result.error.sentence)
+    return list(kinds.items())
+
+
+async def _steps(world: World, caller: Caller, order: scancel.Order, chosen: Sequence[Selected]) -> Reply:
+    """`12.0`: a step is ended by its own srun; from outside it can be reached while it is the only one."""
+    said: list[str] = []
+    exit_code = 0
+    for one in chosen:
+        jobs = await world.service.jobs(caller, JobQuery(keys=(JobKey(one.id),)))
+        jobs = [job for job in jobs if not one.tasks or job.task_index in one.tasks]
+        rows = await world.service.steps(caller, [job.key for job in jobs])
+        running = [row for row in rows if row.ended_at is None]
+        if [str(row.step_id) for row in running] == [one.step]:
+            number = order.signal_number if order.signal_number is not None else 9
+            results = await world.service.signal(caller, [selector(one)], number, "steps")
+            errors = _failures(results)
+        elif one.step in [str(row.step_id) for row in running]:
+            errors = [("step_not_alone", "other steps run beside it; end it by the srun that started it")]
+        else:
+            errors = [("invalid_job_id", "no such step runs")]
+        for code, sentence in errors:
+            failed = scancel.failure(replace(order, batch=True), f"{one}.{one.step}", code, sentence)
+            said.append(failed.stderr.replace("on job id", "on job step id"))
+            exit_code = failed.exit_code or exit_code
+    return Reply(stderr="".join(said), exit_code=exit_code)

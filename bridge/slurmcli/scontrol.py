@@ -1,0 +1,338 @@
+"""scontrol at the server: shows, changes and orders."""
+
+import inspect
+from collections.abc import Awaitable, Callable, Sequence
+
+from adapters.slurm import durations, errors, hostlist, jobfacts, scontrol, scontrol_show, scontrol_update, selectors
+from adapters.slurm.answer import Answer
+from adapters.slurm.scontrol_show import joined
+from adapters.slurm.selectors import Selected
+from bridge.core.errors import BridgeError, Conflict, NotFound, NotPermitted
+from bridge.core.indexset import IndexSet
+from bridge.core.job import ON_NODES, WAITING, Job, JobState
+from bridge.core.nodes import NodeState
+from bridge.core.users import Caller
+from bridge.service import Result, Selector
+from bridge.slurmcli.wire import Call, Reply
+from bridge.slurmcli.world import World, reply, selector
+from bridge.store.records import JobQuery
+
+_UNKNOWN_ID = Reply(stderr="slurm_load_jobs error: Invalid job id specified\n", exit_code=1)
+DEFAULT_TOKEN_SECONDS = 1800
+
+
+async def run(world: World, caller: Caller, call: Call) -> Reply:
+    order = scontrol.read(call.argv, call.environ)
+    match order:
+        case Answer():
+            return reply(order)
+        case scontrol.Show():
+            return await _show(world, caller, call, order)
+        case scontrol.Act():
+            return await _act(world, caller, order)
+        case scontrol_update.Update():
+            return await _update(world, caller, call, order)
+        case scontrol.WriteScript():
+            return await _write_script(world, caller, order)
+        case scontrol.Token():
+            return await _token(world, caller, order)
+        case scontrol.Ping():
+            return Reply(f"Slurmctld(primary) at {world.host} is UP\n")
+        case scontrol.WaitJob():
+            return await _wait_job(world, caller, order)
+        case scontrol.Completing():
+            return await _completing(world, caller, call)
+
+
+# ── show ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _show(world: World, caller: Caller, call: Call, order: scontrol.Show) -> Reply:
+    match order.entity:
+        case "job":
+            return await _show_jobs(world, caller, call, order)
+        case "step":
+            return await _show_steps(world, caller, call, order)
+        case "node":
+            return await _show_nodes(world, caller, call, order)
+        case "partition":
+            return await _show_partitions(world, order)
+        case "licenses":
+            rows = await world.service.licenses()
+            records = [scontrol_show.license_lines(name, total, used) for name, total, used in rows]
+            text = "".join(joined(lines, one_line=order.one_line).rstrip("\n") + "\n" for lines in records)
+            return Reply(text or "No licenses configured in Slurm.\n")
+    text = scontrol_show.config(world.service.site, {}, world.clock(call))
+    return Reply(text + f"Slurmctld(primary) at {world.host} is UP\n")
+
+
+async def _show_jobs(world: World, caller: Caller, call: Call, order: scontrol.Show) -> Reply:
+    if order.name is None:
+        oldest = world.now() - world.service.site.min_job_age_seconds
+        found = await world.service.jobs(caller, JobQuery(ended_since=oldest))
+        if not found:
+            return Reply("No jobs in the system\n")
+    else:
+        words = [(word, selectors.parse(word)) for word in selectors.split(order.name)]
+        found = []
+        for word, selected in words:
+            if selected is None:
+                return Reply(stderr="scontrol_print_job error: Invalid job id specified\n", exit_code=1)
+            some = await _find(world, caller, selected)
+            if some is None:
+                return _UNKNOWN_ID
+            if not some:
+                return Reply(f"Job {word} not found\n", exit_code=1)
+            found += some
+    view = await world.view(call)
+    records = (scontrol_show.job(job, view, details=order.details) for job in found)
+    return Reply("".join(joined(lines, one_line=order.one_line) for lines in records))
+
+
+async def _find(world: World, caller: Caller, selected: Selected) -> list[Job] | None:
+    """None: no such job at all; empty: the array has no such task."""
+    try:
+        return await world.service.show(caller, selector(selected))
+    except NotFound:
+        pass
+    if selected.tasks is None:
+        return None
+    try:
+        await world.service.show(caller, Selector(selected.id))
+    except NotFound:
+        return None
+    return []
+
+
+async def _show_steps(world: World, caller: Caller, call: Call, order: scontrol.Show) -> Reply:
+    selected = None if order.name is None else selectors.parse(order.name)
+    if order.name is not None and selected is None:
+        return Reply(stderr="slurm_get_job_steps error: Invalid job id specified\n", exit_code=1)
+    if selected is None:
+        jobs = await world.service.jobs(caller, JobQuery(states=frozenset({JobState.RUNNING, JobState.SUSPENDED})))
+    else:
+        jobs = await _find(world, caller, selected) or []
+    running = [job for job in jobs if job.state in (JobState.RUNNING, JobState.SUSPENDED)]
+    rows = await world.service.steps(caller, [job.key for job in running])
+    view = await world.view(call)
+    texts = []
+    for job in running:
+        mine = [row for row in rows if row.key == job.key and row.attempt == job.attempt and row.ended_at is None]
+        for row in [*mine, None]:
+            name = "batch" if row is None else str(row.step_id)
+            if selected is None or selected.step in (None, name):
+                texts.append(joined(scontrol_show.step(job, row, view), one_line=order.one_line))
+    if not texts and selected is not None:
+        return Reply(f"Job step {order.name} not found\n", exit_code=1)
+    return Reply("".join(texts) or "No job steps in the system\n")
+
+
+async def _show_nodes(world: World, caller: Caller, call: Call, order: scontrol.Show) -> Reply:
+    uses = {use.node.name: use for use in await world.node_uses(caller)}
+    try:
+        names = list(uses) if order.name is None or order.name.upper() == "ALL" else hostlist.expand(order.name)
+    except ValueError:
+        return Reply(stderr=f"Invalid hostlist: {order.name}\n", exit_code=1)
+    view = await world.view(call)
+    out: list[str] = []
+    for name in names:
+        if name not in uses:
+            return Reply("".join(out) + f"Node {name} not found\n", exit_code=1)
+        text = joined(scontrol_show.node(uses[name], view), one_line=order.one_line)
+        out.append(text)
+    return Reply("".join(out))
+
+
+async def _show_partitions(world: World, order: scontrol.Show) -> Reply:
+    site = world.service.site
+    nodes = await world.service.known_nodes()
+    chosen = [p for p in site.partitions if order.name is None or p.name == order.name]
+    if not chosen:
+        return Reply(f"Partition {order.name} not found\n", exit_code=1)
+    return Reply("".join(joined(scontrol_show.partition(p, nodes), one_line=order.one_line) for p in chosen))
+
+
+async def _completing(world: World, caller: Caller, call: Call) -> Reply:
+    clock = world.clock(call)
+    jobs = await world.service.jobs(caller, JobQuery(states=frozenset({JobState.COMPLETING})))
+    lines = []
+    for job in jobs:
+        since = job.stop.at if job.stop is not None else clock.now
+        nodes = hostlist.compress([share.node for share in job.nodes])
+        took = durations.long(max(0.0, clock.now - since))
+        lines.append(
+            f"JobId={jobfacts.raw_id(job)} EndTime={clock.stamp(since)} CompletingTime={took} "
+            f"Nodes(COMPLETING)={nodes} \n"
+        )
+    return Reply("".join(lines))
+
+
+# ── orders to jobs ────────────────────────────────────────────────────────────────────────────────
+
+_SAYS_IT_TWICE = frozenset({"hold", "uhold", "release"})
+"""Verbs after whose failures scontrol adds a line of its own."""
+
+
+async def _act(world: World, caller: Caller, order: scontrol.Act) -> Reply:
+    do = _doer(world, caller, order)
+    if do is None:
+        text = errors.text_of("access_denied", "")
+        return Reply(stderr="".join(f"{text} for job {word}\n" for word, _ in order.targets), exit_code=1)
+    said: list[str] = []
+    for word, selected in order.targets:
+        if selected is None:
+            results = [Result(Selector(0), None, NotFound("no id", code="invalid_job_id"))]
+        else:
+            results = await do(selector(selected))
+        for text in _texts(caller, order.verb, results):
+            said.append(f"{text} for job {word}\n")
+            if order.verb in _SAYS_IT_TWICE:
+                said.append(f"slurm_suspend error:{text}\n")
+    return Reply(stderr="".join(said), exit_code=1 if said else 0)
+
+
+def _doer(world: World, caller: Caller, order: scontrol.Act) -> Callable[[Selector], Awaitable[list[Result]]] | None:
+    """None: nobody may do this here."""
+    service = world.service
+    match order.verb:
+        case "hold":
+            return lambda one: service.hold(caller, [one])
+        case "uhold":
+            return lambda one: service.hold(caller, [one], by_admin=False)
+        case "release":
+            return lambda one: service.release(caller, [one])
+        case "suspend":
+            return lambda one: service.suspend(caller, [one])
+        case "resume":
+            return lambda one: service.resume(caller, [one])
+        case "requeue":
+            return lambda one: service.requeue(caller, [one])
+        case "requeuehold":
+            return lambda one: service.requeue(caller, [one], hold=True, special_exit=order.special_exit)
+    return None
+
+
+def _texts(caller: Caller, verb: str, results: Sequence[Result]) -> list[str]:
+    """Slurm's words for what failed, each once. What is over does not count where other tasks were reached."""
+    reached = any(result.error is None for result in results)
+    texts: dict[str, None] = {}
+    for result in results:
+        if result.error is None or (verb == "hold" and result.error.code == "not_pending"):
+            continue  # holding what runs is no error
+        if reached and result.error.code in ("already_done", "already_finished"):
+            continue
+        texts[text_for(caller, verb, result)] = None
+    return list(texts)
+
+
+def text_for(caller: Caller, verb: str, result: Result) -> str:
+    error, job = result.error, result.job
+    assert error is not None
+    if isinstance(error, NotPermitted) and job is not None and job.request.uid != caller.user.uid:
+        return errors.text_of("invalid_user_id", error.sentence)
+    if verb == "resume" and isinstance(error, Conflict) and job is not None and job.state not in WAITING:
+        return "Job is not suspended"
+    return errors.text_of(error.code, error.sentence)
+
+
+# ── update ────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _update(world: World, caller: Caller, call: Call, update: scontrol_update.Update) -> Reply:
+    if update.nodes is not None:
+        return await _update_nodes(world, caller, update.nodes)
+    targets = list(update.targets)
+    if update.job_name is not None:
+        jobs = await world.service.jobs(caller, JobQuery(names=(update.job_name,), ended_since=world.now()))
+        targets = [(job.display_id, selectors.parse(job.display_id)) for job in jobs]
+        if not targets:
+            return Reply(stderr=f"scontrol: error: No jobs with name '{update.job_name}'\n", exit_code=1)
+    said: list[str] = []
+    for word, selected in targets:
+        said += await _update_one(world, caller, call, update, word, selected)
+    return Reply(stderr="".join(said), exit_code=1 if said else 0)
+
+
+async def _update_one(
+    world: World, caller: Caller, call: Call, update: scontrol_update.Update, word: str, selected: Selected | None
+) -> list[str]:
+    if selected is None:
+        return [f"{errors.text_of('invalid_job_id', '')} for job {word}\n"]
+    try:
+        jobs = await world.service.show(caller, selector(selected))
+        # One change for each record: some settings are relative to what the job asks for now.
+        said: list[str] = []
+        for job in jobs:
+            change = scontrol_update.change_for(update, job, world.clock(call))
+            tasks = None if job.task_index is None else IndexSet(((job.task_index, job.task_index, 1),))
+            one = Selector(jobfacts.base_id(job), job.waiting if job.is_array and len(jobs) > 1 else tasks)
+            if change.array_throttle is not None:
+                one = Selector(job.id)
+            results = await world.service.update(caller, [one], change)
+            said += [f"{text} for job {word}\n" for text in _texts(caller, "update", results)]
+        if len(said) < len(jobs):
+            # Tasks that have ended do not stand in the way of the others.
+            said = [text for text in said if not text.startswith(errors.text_of("already_finished", ""))]
+        return list(dict.fromkeys(said))
+    except scontrol_update.BadSetting as bad:
+        return [str(bad).replace("{}", word)]
+    except BridgeError as error:
+        return [f"{errors.text_of(error.code, error.sentence)} for job {word}\n"]
+
+
+async def _update_nodes(world: World, caller: Caller, update: scontrol_update.NodeUpdate) -> Reply:
+    nodes = {node.name: node for node in await world.service.known_nodes()}
+    names = update.names or tuple(nodes)
+    if update.is_resume and all(name in nodes and nodes[name].state is NodeState.UP for name in names):
+        return Reply(stderr="slurm_update error: Invalid node state transition\n", exit_code=1)
+    try:
+        await world.service.mark_node(caller, names, update.state, update.reason)  # type: ignore[arg-type]  # of _STATES
+    except BridgeError as error:
+        return Reply(stderr=f"slurm_update error: {errors.text_of(error.code, error.sentence)}\n", exit_code=1)
+    return Reply()
+
+
+# ── the rest ──────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _write_script(world: World, caller: Caller, order: scontrol.WriteScript) -> Reply:
+    try:
+        if order.job is None:
+            raise NotFound("no id", code="invalid_job_id")
+        script = await world.service.script(caller, selector(order.job))
+    except BridgeError as error:
+        text = errors.text_of(error.code, error.sentence)
+        return Reply(stderr=f"job script retrieval failed: {text}\n")
+    if order.path == "-":
+        return Reply(script.decode("utf-8", "surrogateescape"))
+    path = order.path or f"slurm-{order.text}.sh"
+    return Reply(f"batch script for job {order.text} written to {path}\n", written=((path, script),))
+
+
+async def _token(world: World, caller: Caller, order: scontrol.Token) -> Reply:
+    user = caller.user
+    if order.username is not None and order.username != user.name:
+        found = world.find_user(order.username) if caller.is_operator else None
+        if found is None:
+            text = errors.text_of("invalid_user_id" if caller.is_operator else "access_denied", "")
+            return Reply(stderr=f"scontrol: error: {text}: username={order.username}\n", exit_code=1)
+        user = found
+    try:
+        made = world.make_token(
+            user, DEFAULT_TOKEN_SECONDS if order.lifespan_seconds is None else order.lifespan_seconds
+        )
+        token = await made if inspect.isawaitable(made) else made
+    except BridgeError as error:
+        return Reply(stderr=f"scontrol: error: {error.sentence}\n", exit_code=1)
+    return Reply(f"SLURM_JWT={token}\n")
+
+
+async def _wait_job(world: World, caller: Caller, order: scontrol.WaitJob) -> Reply:
+    jobs = None if order.job is None else await _find(world, caller, order.job)
+    if not jobs:
+        return Reply(stderr="slurm_load_jobs error: Invalid job id specified\n", exit_code=1)
+    if any(job.state in WAITING or job.state is JobState.CONFIGURING for job in jobs):
+        return Reply(again_in_seconds=1.0, state={})
+    if any(job.state in ON_NODES for job in jobs):
+        return Reply()
+    return Reply(stderr=f"scontrol: Job {order.text} no longer running\n", exit_code=1)

@@ -1,0 +1,19 @@
+"""sinfo at the server."""
+
+from adapters.slurm import sinfo
+from adapters.slurm.answer import Answer
+from bridge.core.users import Caller
+from bridge.slurmcli.wire import Call, Reply
+from bridge.slurmcli.world import World, reply
+
+
+async def run(world: World, caller: Caller, call: Call) -> Reply:
+    query = sinfo.read(call.argv, call.environ)
+    if isinstance(query, Answer):
+        return reply(query)
+    clock = world.clock(call)
+    answer = sinfo.render(query, world.service.site, await world.node_uses(caller), clock)
+    if query.iterate_seconds is None:
+        return reply(answer)
+    date = clock.banner() + "\n" if query.header and not query.dated else ""
+    return Reply(date + answer.stdout + "\n", answer.stderr, 0, again_in_seconds=float(query.iterate_seconds), state={})

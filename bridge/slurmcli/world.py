@@ -1,0 +1,81 @@
+"""What the commands at the server share: the service, users and groups by name, and the asking user's view."""
+
+import grp
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from adapters.slurm import durations, jobfacts, sizes
+from adapters.slurm.answer import Answer
+from adapters.slurm.scontrol_show import NodeUse
+from adapters.slurm.selectors import Selected
+from adapters.slurm.squeue_columns import View
+from bridge.core.job import JobState
+from bridge.core.users import Caller, User
+from bridge.service import Selector, Service
+from bridge.slurmcli.wire import Call, Reply
+from bridge.store.records import JobQuery
+
+FindUser = Callable[[int | str], User | None]
+MakeToken = Callable[[User, int | None], str | Awaitable[str]]
+"""(user, lifespan in seconds; None: the longest) → token"""
+
+
+@lru_cache(maxsize=1024)
+def group_name(gid: int) -> str:
+    try:
+        return grp.getgrgid(gid).gr_name
+    except (KeyError, OverflowError):
+        return str(gid)
+
+
+@dataclass(frozen=True)
+class World:
+    service: Service
+    find_user: FindUser
+    make_token: MakeToken
+    now: Callable[[], float] = time.time
+    host: str = field(default_factory=socket.gethostname)
+
+    def uid_of(self, name: str) -> int | None:
+        user = self.find_user(name)
+        return None if user is None else user.uid
+
+    def clock(self, call: Call) -> durations.Clock:
+        return durations.clock_of(call.environ, self.now())
+
+    async def view(self, call: Call, *, convert_units: bool = True) -> View:
+        site = self.service.site
+        return View(
+            clock=self.clock(call),
+            site=site,
+            fleet=sizes.fleet_of(site, await self.service.known_nodes()),
+            group_of=group_name,
+            bracket_length=jobfacts.bracket_length(call.environ.get("SLURM_BITSTR_LEN")),
+            convert_units=convert_units,
+        )
+
+    async def node_uses(self, caller: Caller) -> list[NodeUse]:
+        views = await self.service.nodes()
+        ending = await self.service.jobs(caller, JobQuery(states=frozenset({JobState.COMPLETING})))
+        completing = {share.node for job in ending for share in job.nodes}
+        return [
+            NodeUse(
+                view.node,
+                view.allocated_cpus,
+                view.allocated_memory_mib,
+                view.allocated_gres,
+                view.node.name in completing,
+            )
+            for view in views
+        ]
+
+
+def selector(selected: Selected) -> Selector:
+    return Selector(selected.id, selected.tasks)
+
+
+def reply(answer: Answer) -> Reply:
+    return Reply(answer.stdout, answer.stderr, answer.exit_code)
