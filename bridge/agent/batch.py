@@ -33,7 +33,6 @@ def run(job: launch.Launch, directory: str, monitor: socket.socket) -> NoReturn:
         user.default_signals()
         user.become(job)
         os.umask(job.batch.umask & 0o777)
-        user.set_limits(job.batch.rlimits)
         _open_files(job.batch)
         _enter(job.batch.working_directory)
         environment = make_environment(job, directory)
@@ -43,6 +42,8 @@ def run(job: launch.Launch, directory: str, monitor: socket.socket) -> NoReturn:
     socket.send_fds(monitor, [b'{"ready": true}'], [2])
     if monitor.recv(16) != GO:
         os._exit(1)
+    # The last thing: a limit may be too tight for this program, which is not the user's.
+    user.set_limits(job.batch.rlimits)
     _execute(f"{directory}/{launch.SCRIPT}", list(job.batch.arguments), environment)
 
 

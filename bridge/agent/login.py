@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
 import time
-from typing import Dict, List, Optional
+from typing import Dict, Optional
 
 from bridge.agent.launch import Launch
 
 LIMIT_SECONDS = 120.0
 """Slurm's GetEnvTimeout."""
-_MARK = b"\0<environment>\0"
-_COMMAND = r"printf '\000<environment>\000'; exec /usr/bin/env -0"
+_BEGIN, _END = b"\0<environment>\0", b"\0</environment>\0"
+_COMMAND = r"printf '\000<environment>\000'; /usr/bin/env -0; printf '\000</environment>\000'"
 _SHELLS_OWN = ("_", "SHLVL", "OLDPWD", "PWD")
 _PATH = "/usr/local/bin:/usr/bin:/bin"
 
@@ -28,13 +29,13 @@ def environment(launch: Launch, limit_seconds: float = LIMIT_SECONDS) -> Optiona
         finally:
             os._exit(127)
     os.close(writing)
-    data = _read_all(reading, time.monotonic() + limit_seconds)
+    data = _read_to_end(reading, time.monotonic() + limit_seconds)
     os.close(reading)
     if data is None:
-        os.killpg(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
-    _, mark, block = (data or b"").partition(_MARK)
-    return parse(block) if mark else None
+    return None if data is None else parse(data.partition(_BEGIN)[2].partition(_END)[0])
 
 
 def _be_login_shell(launch: Launch, output: int) -> None:
@@ -59,16 +60,18 @@ def _be_login_shell(launch: Launch, output: int) -> None:
     os.execve(launch.shell, [dashed, "-c", _COMMAND], basic)  # noqa: S606  (it is the shell)
 
 
-def _read_all(fd: int, until: float) -> Optional[bytes]:
-    parts: List[bytes] = []
-    while True:
+def _read_to_end(fd: int, until: float) -> Optional[bytes]:
+    """To the end mark: what a profile starts in the background may keep the pipe open. None: it did not come."""
+    data = b""
+    while _END not in data:
         left = until - time.monotonic()
         if left <= 0 or not select.select([fd], [], [], left)[0]:
             return None
         part = os.read(fd, 65536)
         if not part:
-            return b"".join(parts)
-        parts.append(part)
+            return None
+        data += part
+    return data
 
 
 def parse(block: bytes) -> Dict[str, str]:

@@ -17,4 +17,4 @@ def ground(request: pytest.FixtureRequest) -> Iterator[grounds.Ground]:
 @pytest.fixture(scope="session", autouse=True)
 def _package() -> Iterator[None]:
     yield
-    grounds.remove_package()
+    grounds.remove_packages()

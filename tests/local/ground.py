@@ -30,6 +30,9 @@ from bridge.core.nodes import Node
 
 DEADLINE_SECONDS = 20.0
 WHO = ("root", "plain") if os.geteuid() == 0 else ("plain",)
+EVERY_CAGE = ("confined", *WHO) if os.geteuid() == 0 else WHO
+"""confined: root in a container that forbids namespaces."""
+_packages: list[str] = []
 _uids = itertools.count(100_000 + os.getpid() % 50_000 * 100)
 
 STEP_SERVICE = '''
@@ -51,7 +54,8 @@ def serve(listener, channel, launch, node_index):
             command = connection.makefile().readline()
             at = time.time()
             environment = {**os.environ, "SLURM_STEP_ID": "0"}
-            rank = subprocess.Popen(["/bin/sh", "-c", command], start_new_session=True, env=environment, stdin=subprocess.DEVNULL)
+            argv = ["/bin/sh", "-c", command]
+            rank = subprocess.Popen(argv, start_new_session=True, env=environment, stdin=subprocess.DEVNULL)
             ranks.append(rank.pid)
             step = {"event": "step", "step_id": 0, "name": "sh", "node_list": ["n1"], "tasks": 1, "cpus": 1,
                     "started_at": at, "ended_at": None, "exit_status": 7, "signal": 0}
@@ -77,14 +81,18 @@ def serve(listener, channel, launch, node_index):
 
 
 @functools.cache
-def package() -> str:
-    """The copy's folder; removed at the end of the run by `remove_package`."""
+def package(use_namespaces: bool = True) -> str:
+    """The copy's folder; removed at the end of the run by `remove_packages`."""
     folder = tempfile.mkdtemp(prefix="bridge-agent-")
     source = pathlib.Path(__file__).parents[2] / "bridge"
     os.makedirs(f"{folder}/bridge")
     shutil.copy(source / "__init__.py", f"{folder}/bridge")
     shutil.copytree(source / "agent", f"{folder}/bridge/agent", ignore=shutil.ignore_patterns("__pycache__"))
     pathlib.Path(f"{folder}/bridge/agent/stepd.py").write_text(STEP_SERVICE)
+    if not use_namespaces:
+        with open(f"{folder}/bridge/agent/namespaces.py", "a") as file:
+            file.write("\n\ndef are_allowed() -> bool:\n    return False\n")
+    _packages.append(folder)
     for path, _, files in os.walk(folder):
         os.chmod(path, 0o755)
         for file in files:
@@ -92,10 +100,10 @@ def package() -> str:
     return folder
 
 
-def remove_package() -> None:
-    if package.cache_info().currsize:
-        shutil.rmtree(package())
-        package.cache_clear()
+def remove_packages() -> None:
+    package.cache_clear()
+    while _packages:
+        shutil.rmtree(_packages.pop())
 
 
 def _python() -> str:
@@ -111,7 +119,7 @@ PYTHON = _python()
 class Ground:
     def __init__(self, who: str) -> None:
         self.who = who
-        self.is_root = who == "root"
+        self.is_root = who != "plain"
         self.uid = 0 if self.is_root else next(_uids) if os.geteuid() == 0 else os.geteuid()
         self.gid = self.uid if os.geteuid() == 0 else os.getegid()
         self.root = tempfile.mkdtemp(prefix="bridge-local-")
@@ -127,7 +135,7 @@ class Ground:
         if os.geteuid() == 0:
             os.chown(self.data, self.uid, self.gid)
             os.chown(self.files, self.job_uid, self.job_gid)
-        package()
+        self.package = package(use_namespaces=who != "confined")
 
     def run(self, scenario: Callable[["Bench"], Awaitable[Any]]) -> Any:
         """Its result. As the user that the bridge is to be; for another than ours that takes a process."""
@@ -165,7 +173,7 @@ class Ground:
                 return await scenario(bench)
 
         root, executable = nursery._ROOT, sys.executable
-        nursery._ROOT, sys.executable = package(), PYTHON
+        nursery._ROOT, sys.executable = self.package, PYTHON
         try:
             return asyncio.run(asyncio.wait_for(whole(), DEADLINE_SECONDS * 2))
         finally:
@@ -273,7 +281,7 @@ class Bench:
     async def until(self, is_so: Callable[[], Any]) -> Any:
         """Wait for what nobody tells of; its value."""
         async with asyncio.timeout(DEADLINE_SECONDS):
-            while not (value := is_so()):
+            while not (value := is_so()):  # noqa: ASYNC110  (a process or file that tells nobody)
                 await asyncio.sleep(0.01)
         return value
 

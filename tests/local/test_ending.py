@@ -1,5 +1,7 @@
 """Limits, signals and cancels; and that nothing outlives the batch script."""
 
+# ruff: noqa: ASYNC240  (small files of this machine; nothing else waits for the loop)
+
 import asyncio
 import os
 import re
@@ -9,7 +11,7 @@ import pytest
 
 from bridge.core import group
 from bridge.core.errors import Gone
-from tests.local.ground import Bench, Ground, marked
+from tests.local.ground import EVERY_CAGE, Bench, Ground, marked
 from tests.local.test_running import TIME, outcome
 
 FOREVER = "while :; do /bin/sleep 0.05; done"
@@ -103,7 +105,9 @@ class TestTheWarning:
 
 
 def _call_step_service(command: str) -> str:
-    host = "import os,socket,sys; h,p=os.environ['SLURM_BRIDGE_AGENT'].split(':'); s=socket.create_connection((h,int(p)))"
+    host = (
+        "import os,socket,sys; h,p=os.environ['SLURM_BRIDGE_AGENT'].split(':'); s=socket.create_connection((h,int(p)))"
+    )
     talk = "s.sendall(sys.argv[1].encode()+b'\\n'); s.recv(99)"
     quoted = command.replace("'", "'\\''")
     return f"/usr/bin/python3 -I -S -c \"{host}; {talk}\" '{quoted}'"
@@ -220,6 +224,7 @@ HIDING = {
 
 
 class TestWhatIsLeftBehind:
+    @pytest.mark.parametrize("ground", EVERY_CAGE, indirect=True)
     @pytest.mark.parametrize("how", HIDING)
     def test_dies_with_the_batch_script(self, ground: Ground, how: str) -> None:
         async def scenario(bench: Bench) -> None:

@@ -1,5 +1,7 @@
 """Reading a job's output with its user's rights."""
 
+# ruff: noqa: ASYNC240  (small files of this machine; nothing else waits for the loop)
+
 import os
 import pathlib
 

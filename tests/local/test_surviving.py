@@ -1,5 +1,7 @@
 """What holds when a monitor, the zygote, the bridge or the machine goes down."""
 
+# ruff: noqa: ASYNC240  (small files of this machine; nothing else waits for the loop)
+
 import contextlib
 import json
 import os
@@ -13,7 +15,7 @@ from bridge.agent import launch, processes
 from bridge.backends.local import attempts, spool
 from bridge.backends.local.backend import LocalBackend
 from bridge.core.errors import Unavailable
-from tests.local.ground import Bench, Ground, marked
+from tests.local.ground import EVERY_CAGE, Bench, Ground, marked
 from tests.local.test_running import outcome
 
 
@@ -21,6 +23,7 @@ def monitor_of(bench: Bench, node: int = 0) -> int:
     return attempts.Attempt(1, 1, bench.spool()).monitors()[node]
 
 
+@pytest.mark.parametrize("ground", EVERY_CAGE, indirect=True)
 class TestAKilledMonitor:
     def test_is_told_as_lost_once_nothing_is_left_of_the_job(self, ground: Ground) -> None:
         async def scenario(bench: Bench) -> None:
@@ -128,6 +131,31 @@ class TestABridgeStartedAnew:
             assert marked(mark) == []
 
         ground.run(scenario)
+
+    def test_of_another_release_takes_another_zygote_and_leaves_the_first_its_jobs(self, ground: Ground) -> None:
+        os.mkfifo(f"{ground.files}/go", 0o666)
+        os.chmod(f"{ground.files}/go", 0o666)
+        zygotes = []
+
+        async def before(bench: Bench) -> None:
+            await bench.start(f"read go <{bench.path('go')}; exit 4")
+            await bench.phase("running")
+
+        async def after(bench: Bench) -> None:
+            assert len(bench.backend._watched) == 1
+            assert outcome((await bench.run("exit 5", 2)).end) == ("exit", 5, 0)
+            pathlib.Path(bench.path("go")).write_text("\n")
+            assert outcome((await bench.ended()).end) == ("exit", 4, 0)
+
+        other = pathlib.Path(ground.package, "bridge/agent/another.py")
+        try:
+            ground.run(before)
+            zygotes.append(ground.zygote())
+            other.write_text("")
+            ground.run(after)
+            assert ground.zygote() not in zygotes
+        finally:
+            other.unlink()
 
     def test_shares_its_data_folder_with_no_other(self, ground: Ground) -> None:
         async def scenario(bench: Bench) -> None:

@@ -31,10 +31,13 @@ class Attempt:
         """True when there was something new. Raises OSError when the folder is gone."""
         is_new = False
         for index, node in spool.node_folders(self.path):
-            events, self._offsets[index] = journal.read(node, self._offsets.get(index, 0))
-            for event in events:
+            while True:
+                events, self._offsets[index] = journal.read(node, self._offsets.get(index, 0))
+                if not events:
+                    break
                 is_new = True
-                self._take(index, event)
+                for event in events:
+                    self._take(index, event)
         return is_new
 
     def _take(self, index: int, event: dict[str, Any]) -> None:
