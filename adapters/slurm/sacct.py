@@ -144,6 +144,13 @@ def _words(text: str | None) -> tuple[str, ...] | None:
     return None if text is None else tuple(word for word in text.split(",") if word)
 
 
+def _node_names(text: str | None) -> tuple[str, ...] | Answer | None:
+    try:
+        return None if text is None else tuple(hostlist.expand(text))
+    except ValueError:
+        return _error(f"Invalid node list: {text}")
+
+
 def _error(text: str) -> Answer:
     return Answer(stderr=f"sacct: error: {text}\n", exit_code=1)
 
@@ -204,7 +211,9 @@ def _read_people(
         uids = tuple(found)
     elif line.has("allusers") or uid == 0 or query.jobs is not None:
         uids = None
-    nodes = line.last("nodelist")
+    nodes = _node_names(line.last("nodelist"))
+    if isinstance(nodes, Answer):
+        return nodes
     return replace(
         query,
         uids=uids,
@@ -214,7 +223,7 @@ def _read_people(
         qos=_words(line.last("qos")),
         wckeys=_words(line.last("wckeys")),
         groups=_words(line.last("gid")),
-        nodes=None if nodes is None else tuple(hostlist.expand(nodes)),
+        nodes=nodes,
     )
 
 

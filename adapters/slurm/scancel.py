@@ -141,7 +141,11 @@ def read(
         wanted_uid = int(user) if user.isascii() and user.isdigit() else uid_of(user)
         if wanted_uid is None:
             return _error(f"Invalid user name: {user}")
-    nodes = line.last("nodelist")
+    node_text = line.last("nodelist")
+    try:
+        nodes = None if node_text is None else tuple(hostlist.expand(node_text))
+    except ValueError:
+        return _error(f"Invalid node list: {node_text}")
     order = Order(
         ids=tuple(ids),
         signal_number=number,
@@ -158,7 +162,7 @@ def read(
         reservation=line.last("reservation"),
         wckey=_option(line.last("wckey"), environ, "SCANCEL_WCKEY"),
         states=chosen_states,
-        nodes=None if nodes is None else tuple(hostlist.expand(nodes)),
+        nodes=nodes,
     )
     if not order.ids and not order.filters:
         return _error("No job identification provided")

@@ -113,13 +113,17 @@ def read(argv: Sequence[str], environ: Mapping[str, str]) -> Query | Answer:
                 f"sinfo: error: valid states: {','.join(node_states.NAMES)}\n",
                 exit_code=1,
             )
-    nodes = line.last("nodes")
+    node_text = line.last("nodes")
+    try:
+        nodes = None if node_text is None else tuple(hostlist.expand(node_text))
+    except ValueError:
+        return _error(f"Invalid node list: {node_text}")
     letters, names = _format(line.given, environ)
     return Query(
         letters=letters,
         long_names=names,
         partitions=_words(line.last("partition") or environ.get("SINFO_PARTITION")),
-        nodes=None if nodes is None else tuple(hostlist.expand(nodes)),
+        nodes=nodes,
         states=None if states is None or "all" in states else states,
         dead=line.has("dead"),
         responding=line.has("responding"),

@@ -35,7 +35,7 @@ _GRAMMAR = Grammar(
         Option("helpstate"),
         Option("hide"),
         Option("iterate", "i", "required"),
-        Option("jobs", "j", "optional", ("job",)),
+        Option("jobs", "j", "optional"),
         Option("json", "", "optional"),
         Option("licenses", "L", "required"),
         Option("local"),
@@ -56,8 +56,8 @@ _GRAMMAR = Grammar(
         Option("sib", "", "no", ("sibling",)),
         Option("sort", "S", "required"),
         Option("start"),
-        Option("steps", "s", "optional", ("step",)),
-        Option("states", "t", "required", ("state",)),
+        Option("steps", "s", "optional"),
+        Option("states", "t", "required"),
         Option("usage"),
         Option("user", "u", "required", ("users",)),
         Option("verbose", "v"),
@@ -185,7 +185,10 @@ def _read_filters(
             else:
                 uids.append(uid)
         query = replace(query, uids=tuple(uids))
-    nodes = _words_of_nodes(values.get("nodelist"))
+    try:
+        nodes = _words_of_nodes(values.get("nodelist"))
+    except ValueError:
+        return _error(f"Invalid node name {values['nodelist']}")
     for node in nodes or ():
         if not asker.node_exists(node):
             return _error(f"Invalid node name {node}")

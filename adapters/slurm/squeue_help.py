@@ -47,14 +47,14 @@ _NAMES_TEXT = (
     "BoardsPerNode BurstBuffer BurstBufferState Cluster ClusterFeature Command Comment Container ContainerId "
     "Contiguous Cores CoreSpec CPUsPerTask cpus-per-task cpus-per-tres CronJob Deadline DelayBoot Dependency "
     "DerivedEC EligibleTime EndTime ExcNodes exit_code Feature GroupId GroupName HetJobId HetJobIdSet "
-    "HetJobOffset JobArrayId JobId LastSchedEval Licenses LicensesAlloc MaxCPUs MaxNodes mem-per-tres MCSLabel "
-    "MinCPUs MinMemory MinTime MinTmpDisk Name Network Nice NodeList NTPerCore NTPerNode NTPerSocket "
+    "HetJobOffset JobArrayId JobId LastSchedEval Licenses LicensesAlloc MaxCPUs MaxNodes mem-per-tres "
+    "MCSLabel MinCPUs MinMemory MinTime MinTmpDisk Name Network Nice NodeList NTPerCore NTPerNode NTPerSocket "
     "NTPerBoard NumCPUs NumNodes NumTasks Origin OriginRaw OverSubscribe Partition PendingTime PreemptTime "
     "Prefer Priority PriorityLong Profile QOS Reason ReasonList Reboot ReqNodes ReqSwitch Requeue Reservation "
     "ResizeTime RestartCnt SchedNodes SCT SegmentSize SiblingsActive SiblingsActiveRaw SiblingsViable "
     "SiblingsViableRaw SLUID Sockets SPerBoard StartTime State StateCompact StdErr StdIn StdOut SubmitTime "
-    "system_comment Threads TimeLeft TimeLimit TimeUsed tres-alloc tres-bind tres-freq tres-per-job tres-per- "
-    "socket tres-per-task UserId UserName Wait4Switch WCKey WorkDir"
+    "system_comment Threads TimeLeft TimeLimit TimeUsed tres-alloc tres-bind tres-freq tres-per-job "
+    "tres-per-socket tres-per-task UserId UserName Wait4Switch WCKey WorkDir"
 )
 _NAMES = tuple(_NAMES_TEXT.split())
 
