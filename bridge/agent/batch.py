@@ -18,6 +18,8 @@ from bridge.agent import cage, launch, login, texts, user
 
 GO = b"go"
 _DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
+_UNLIMITED_SECONDS = 365 * 86400
+"""Slurm's end of a job without a limit is a year ahead."""
 _BUSY_TRIES, _BUSY_SECONDS = 100, 0.01
 
 
@@ -42,6 +44,9 @@ def run(job: launch.Launch, directory: str, monitor: socket.socket) -> NoReturn:
     socket.send_fds(monitor, [b'{"ready": true}'], [2])
     if monitor.recv(16) != GO:
         os._exit(1)
+    began_at = int(time.time())
+    environment["SLURM_JOB_START_TIME"] = str(began_at)
+    environment["SLURM_JOB_END_TIME"] = str(began_at + (job.time_limit_seconds or _UNLIMITED_SECONDS))
     # The last thing: a limit may be too tight for this program, which is not the user's.
     user.set_limits(job.batch.rlimits)
     _execute(f"{directory}/{launch.SCRIPT}", list(job.batch.arguments), environment)
