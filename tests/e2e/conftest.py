@@ -1,24 +1,35 @@
 """Bridges shared by the tests of a module: one that root runs for a plain user, one of a plain user alone."""
 
+import contextlib
 import os
 from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e import harness
+from tests.e2e import harness, reference
 
-KINDS = ["root's bridge", "own bridge"] if os.geteuid() == 0 else ["own bridge"]
+ON_SLURM = os.environ.get("BRIDGE_E2E_ON") == "slurm"
+"""The expectations themselves are tried, see `reference`."""
+KINDS = ["real slurm"] if ON_SLURM else ["root's bridge", "own bridge"] if os.geteuid() == 0 else ["own bridge"]
 """As a plain user there is only one's own."""
 
 
 @pytest.fixture(scope="module")
 def bridge() -> Iterator[harness.Bridge]:
     """Of the strongest kind there is here."""
-    with harness.a_bridge(owned_by_root=os.geteuid() == 0) as started:
+    with _started(KINDS[0]) as started:
         yield started
 
 
 @pytest.fixture(scope="module", params=KINDS)
 def each_bridge(request: pytest.FixtureRequest) -> Iterator[harness.Bridge]:
-    with harness.a_bridge(owned_by_root=request.param == "root's bridge") as started:
+    with _started(request.param) as started:
         yield started
+
+
+def _started(kind: str) -> contextlib.AbstractContextManager[harness.Bridge]:
+    if kind == "real slurm":
+        bundle = reference.bundle()
+        assert bundle is not None, "SLURM_BUNDLE must name the bundle, and root must run the tests"
+        return reference.as_bridge(bundle)
+    return harness.a_bridge(owned_by_root=kind == "root's bridge")

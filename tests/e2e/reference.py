@@ -4,11 +4,15 @@ It is a cluster of its own, beside any other, in a directory that outlives the p
 found again. `stop` ends it.
 """
 
+import contextlib
 import os
 import pwd
 import re
+import shutil
 import subprocess
-from collections.abc import Mapping
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -93,3 +97,57 @@ def _entry(name: str) -> pwd.struct_passwd | None:
         return pwd.getpwnam(name)
     except KeyError:
         return None
+
+
+class AsBridge(harness.Bridge):
+    """The real Slurm in the bridge's place: are the tests' expectations true?
+
+    `BRIDGE_E2E_ON=slurm pytest tests/e2e -k ...`. What a real Slurm without cgroups cannot show fails there.
+    """
+
+    def __init__(self, slurm: Slurm, root: Path) -> None:
+        self._slurm = slurm
+        self.root, self.work = root, root / "work"
+        self.user, self.owner = slurm.user, harness.person.myself()
+
+    def command(self, name: str, *argv: str) -> list[str]:
+        return [name, *argv]
+
+    def run(
+        self,
+        name: str,
+        *argv: str,
+        stdin: bytes | None = None,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        umask: int = 0o022,
+        as_user: Person | None = None,
+        seconds: float = harness.WAIT_SECONDS,
+    ) -> harness.Ran:
+        as_root = as_user is not None and as_user.uid == 0
+        where = cwd or self.work
+        return self._slurm.run(name, *argv, cwd=where, stdin=stdin or b"", env=env, umask=umask, as_root=as_root)
+
+    def until(self, look: Callable[[], harness.T], seconds: float = harness.WAIT_SECONDS) -> harness.T:
+        deadline = time.monotonic() + seconds
+        while not (found := look()):
+            assert time.monotonic() < deadline, f"nothing to see after {seconds} s"
+            time.sleep(0.1)  # slurmctld has no events to wait for
+        return found
+
+    def log_end(self, lines: int = 40) -> str:
+        return ""
+
+
+@contextlib.contextmanager
+def as_bridge(bundle_directory: Path) -> Iterator[AsBridge]:
+    slurm = Slurm(bundle_directory)
+    root = Path(tempfile.mkdtemp(prefix="bridge-slurm-"))
+    root.chmod(0o755)
+    (root / "work").mkdir()
+    os.chown(root / "work", slurm.user.uid, slurm.user.gid)
+    try:
+        yield AsBridge(slurm, root)
+    finally:
+        slurm.cancel_all()
+        shutil.rmtree(root, ignore_errors=True)

@@ -39,12 +39,13 @@ def test_a_drained_node_takes_no_new_work(each_bridge: Bridge) -> None:
     each_bridge.ok("scontrol", "update", "NodeName=n3", "State=DRAIN", "Reason=fans", as_user=each_bridge.owner)
     try:
         new = each_bridge.sbatch("-w", "n3", script="#!/bin/bash\ntrue\n")
-        each_bridge.until(lambda: each_bridge.job(new)["Reason"].startswith("ReqNodeNotAvail"))
+        assert each_bridge.state(new) == "PENDING"
         assert each_bridge.ok("sinfo", "-h", "-n", "n3", "-p", "main", "-o", "%t") == "drng\n"
         assert "fans" in each_bridge.ok("sinfo", "-R")
         gate.open()
         assert each_bridge.ends_as(old) == "COMPLETED 0:0"
         each_bridge.until(lambda: each_bridge.ok("sinfo", "-h", "-n", "n3", "-p", "main", "-o", "%t") == "drain\n")
+        each_bridge.until(lambda: each_bridge.job(new)["Reason"].startswith("ReqNodeNotAvail"))
     finally:
         each_bridge.ok("scontrol", "update", "NodeName=n3", "State=RESUME", as_user=each_bridge.owner)
     assert each_bridge.ends_as(new) == "COMPLETED 0:0"
