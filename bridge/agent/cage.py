@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import signal
+import traceback
 from typing import Callable, Dict, List, NoReturn, Optional, Set
 
 from bridge.agent import namespaces, processes
@@ -56,6 +57,8 @@ class Cage:
                 if self._mounts is not None:
                     namespaces.enter(self._mounts, namespaces.CLONE_NEWNS)
                 child()
+            except BaseException:
+                traceback.print_exc()
             finally:
                 os._exit(1)
         return pid

@@ -20,9 +20,10 @@ import socket
 import stat
 import sys
 import time
+import traceback
 from typing import Any, Callable, Dict, List, NoReturn, Optional, Set, Tuple
 
-from bridge.agent import batch, cage, clock, journal, launch, lines, memory, processes, spool, steps, texts
+from bridge.agent import batch, cage, clock, journal, launch, lines, memory, namespaces, processes, spool, steps, texts
 
 _PEER_RETRY_SECONDS = 0.02
 _LONGEST_SLEEP_SECONDS = 60.0
@@ -527,13 +528,12 @@ def main(directory: str, index: int, listener: Optional[socket.socket], use_name
     status = 1
     try:
         os.setsid()
+        namespaces.name_process("bridge-monitor")
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGUSR1, signal.SIGUSR2):
             signal.signal(number, signal.SIG_IGN)
         Monitor(directory, index, listener, use_namespaces).run()
         status = 0
     except BaseException:
-        import traceback
-
         traceback.print_exc()
     finally:
         sys.stderr.flush()

@@ -75,7 +75,7 @@ class Steps:
         self._watch(channel, selectors.EVENT_READ, lambda _: self._hear(channel))
 
     def _serve(self, channel: socket.socket) -> NoReturn:
-        """In the child, inside the cage."""
+        """In the child, inside the cage. What is imported is so while it may still be read."""
         from bridge.agent import stepd
 
         assert self._listener is not None

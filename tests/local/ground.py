@@ -292,46 +292,52 @@ class Bench:
         return f"{self.ground.data}/spool/{job_id}.{attempt}"
 
     def group(self, script: str | bytes, job_id: int = 1, nodes: int = 1, **fields: Any) -> group.Group:
-        """Fields of Batch may be given too."""
-        batch: dict[str, Any] = {
-            "script": script if isinstance(script, bytes) else f"#!/bin/sh\n{script}\n".encode(),
-            "arguments": (),
-            "environment": {"PATH": "/usr/bin:/bin"},
-            "working_directory": self.files,
-            "umask": 0o022,
-            "rlimits": (),
-            "stdin": "/dev/null",
-            "stdout": self.path(f"{job_id}.out"),
-            "stderr": None,
-            "append": False,
-            "load_login_environment": False,
-        }
-        batch.update({name: fields.pop(name) for name in list(fields) if name in batch})
-        values: dict[str, Any] = {
-            "instance": "test",
-            "job_id": job_id,
-            "display_id": str(job_id),
-            "attempt": 1,
-            "array_id": None,
-            "task_index": None,
-            "job_name": "t",
-            "user": "somebody",
-            "uid": self.ground.job_uid,
-            "gid": self.ground.job_gid,
-            "groups": (),
-            "home": self.files,
-            "shell": "/bin/sh",
-            "nodes": tuple(Share(f"n{k + 1}", 1, 100, 1) for k in range(nodes)),
-            "node_environment": tuple({} for _ in range(nodes)),
-            "time_limit_seconds": 600,
-            "kill_wait_seconds": 10,
-            "signal": None,
-            "memory_limit_mib": (None,) * nodes,
-            "patience_seconds": 15,
-            "key": "00ff",
-            "job_token": "token",
-        }
-        return group.Group(batch=group.Batch(**batch), **{**values, **fields})
+        ground = self.ground
+        owner = {"uid": ground.job_uid, "gid": ground.job_gid}
+        return a_group(script, self.files, job_id, nodes, **{**owner, **fields})
+
+
+def a_group(script: str | bytes, files: str, job_id: int = 1, nodes: int = 1, **fields: Any) -> group.Group:
+    """Fields of Batch may be given too."""
+    batch: dict[str, Any] = {
+        "script": script if isinstance(script, bytes) else f"#!/bin/sh\n{script}\n".encode(),
+        "arguments": (),
+        "environment": {"PATH": "/usr/bin:/bin"},
+        "working_directory": files,
+        "umask": 0o022,
+        "rlimits": (),
+        "stdin": "/dev/null",
+        "stdout": f"{files}/{job_id}.out",
+        "stderr": None,
+        "append": False,
+        "load_login_environment": False,
+    }
+    batch.update({name: fields.pop(name) for name in list(fields) if name in batch})
+    values: dict[str, Any] = {
+        "instance": "test",
+        "job_id": job_id,
+        "display_id": str(job_id),
+        "attempt": 1,
+        "array_id": None,
+        "task_index": None,
+        "job_name": "t",
+        "user": "somebody",
+        "uid": 1001,
+        "gid": 1001,
+        "groups": (),
+        "home": files,
+        "shell": "/bin/sh",
+        "nodes": tuple(Share(f"n{k + 1}", 1, 100, 1) for k in range(nodes)),
+        "node_environment": tuple({} for _ in range(nodes)),
+        "time_limit_seconds": 600,
+        "kill_wait_seconds": 10,
+        "signal": None,
+        "memory_limit_mib": (None,) * nodes,
+        "patience_seconds": 15,
+        "key": "00ff",
+        "job_token": "token",
+    }
+    return group.Group(batch=group.Batch(**batch), **{**values, **fields})
 
 
 def marked(mark: str) -> list[int]:
