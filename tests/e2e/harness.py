@@ -11,6 +11,7 @@ import re
 import selectors
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -18,8 +19,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
-
-import httpx
 
 from tests.e2e import person
 from tests.e2e.person import Person
@@ -110,7 +109,6 @@ class Bridge:
         self._site_file = root / "site.toml"
         self._site_file.write_text(f'{site}\n[server]\ndata_directory = "{self.data}"\n{user.site_lines()}')
         self._process: subprocess.Popen[bytes] | None = None
-        self._http = httpx.Client(transport=httpx.HTTPTransport(uds=str(self.socket)), base_url="http://bridge")
 
     # ── the server ────────────────────────────────────────────────────────────────────────────────
 
@@ -187,7 +185,6 @@ class Bridge:
         finally:
             with contextlib.suppress(ProcessLookupError):
                 self.stop()
-            self._http.close()
 
     def log_end(self, lines: int = 40) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:]) if self.log.exists() else ""
@@ -253,32 +250,25 @@ class Bridge:
         return self.job(job)["JobState"]
 
     def until(self, look: Callable[[], T], seconds: float = WAIT_SECONDS) -> T:
-        """Look, and look again at each event of the bridge, until there is something to see."""
+        """Look, and look again when the bridge tells of events, until there is something to see."""
         deadline = time.monotonic() + seconds
-        while True:
-            with self._events(deadline) as events:
-                if found := look():
-                    return found
-                for _ in events:
-                    if found := look():
-                        return found
-                    if time.monotonic() > deadline:
-                        break
-            if time.monotonic() > deadline:
-                raise AssertionError(f"nothing to see after {seconds} s\n{self.log_end()}")
+        with self._events() as events:
+            while not (found := look()):
+                left = deadline - time.monotonic()
+                assert left > 0, f"nothing to see after {seconds} s\n{self.log_end()}"
+                _wait_for_event(events, left)
+        return found
 
     @contextlib.contextmanager
-    def _events(self, deadline: float) -> Iterator[Iterator[str]]:
-        """Lines of the event stream; they end with the stream or at the deadline."""
-        left = max(0.05, deadline - time.monotonic())
-        with self._http.stream("GET", "/v1/events", timeout=httpx.Timeout(10.0, read=left)) as response:
-            response.raise_for_status()
-
-            def lines() -> Iterator[str]:
-                with contextlib.suppress(httpx.TransportError):
-                    yield from (line for line in response.iter_lines() if line.startswith("data:"))
-
-            yield lines()
+    def _events(self) -> Iterator[socket.socket]:
+        """The stream of events from now on, behind its head."""
+        with socket.socket(socket.AF_UNIX) as stream:
+            stream.settimeout(START_SECONDS)
+            stream.connect(str(self.socket))
+            stream.sendall(b"GET /v1/events HTTP/1.1\r\nHost: bridge\r\n\r\n")
+            head = stream.recv(65536)
+            assert head.startswith(b"HTTP/1.1 200 "), head
+            yield stream
 
     def wait(self, job: int | str, seconds: float = WAIT_SECONDS) -> list[dict[str, str]]:
         """All records of the job, once all have ended."""
@@ -333,6 +323,20 @@ class Bridge:
     def read(self, name: str) -> str:
         """A file of the work directory."""
         return (self.work / name).read_text(errors="replace")
+
+
+def _wait_for_event(stream: socket.socket, seconds: float) -> None:
+    """Until the stream brings an event, or the time is over. All that has come is taken as one."""
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0:
+        stream.settimeout(left)
+        try:
+            data = stream.recv(1 << 20)
+        except TimeoutError:
+            return
+        assert data, "the stream of events has ended"
+        if b"data:" in data:
+            return
 
 
 class Bell:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.e2e import harness
+from tests.e2e import harness, person
 from tests.e2e.person import Person
 
 PORT_BASE = 34500
@@ -108,7 +108,7 @@ class AsBridge(harness.Bridge):
     def __init__(self, slurm: Slurm, root: Path) -> None:
         self._slurm = slurm
         self.root, self.work = root, root / "work"
-        self.user, self.owner = slurm.user, harness.person.myself()
+        self.user, self.owner = slurm.user, person.myself()
 
     def command(self, name: str, *argv: str) -> list[str]:
         return [name, *argv]
