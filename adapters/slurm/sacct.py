@@ -362,21 +362,21 @@ def render(query: Query, rows: Sequence[Row], view: View) -> Answer:
         return Answer("".join(query.delimiter.join(row) + end + "\n" for row in table))
     lines: list[str] = []
     if query.header:
-        lines.append("".join(_cell(chosen, chosen.name, cut_mark=False) for chosen in query.fields))
+        lines.append("".join(_title(chosen) for chosen in query.fields))
         lines.append("".join("-" * chosen.width + " " for chosen in query.fields))
     for row in rows:
-        lines.append(
-            "".join(
-                _cell(chosen, reader(row), cut_mark=chosen.name not in sacct_fields.CUT_PLAINLY)
-                for chosen, reader in zip(query.fields, readers, strict=True)
-            )
-        )
+        lines.append("".join(_cell(chosen, reader(row)) for chosen, reader in zip(query.fields, readers, strict=True)))
     return Answer("".join(f"{line}\n" for line in lines))
 
 
-def _cell(chosen: sacct_fields.Chosen, text: str, *, cut_mark: bool) -> str:
+def _title(chosen: sacct_fields.Chosen) -> str:
+    text = chosen.name[: chosen.width]
+    return (text.ljust(chosen.width) if chosen.left else text.rjust(chosen.width)) + " "
+
+
+def _cell(chosen: sacct_fields.Chosen, text: str) -> str:
     """A field of fixed width and a blank; what is too long ends in `+`."""
     width = chosen.width
     if len(text) > width and chosen.name not in sacct_fields.NEVER_CUT:
-        text = text[: width - 1] + "+" if cut_mark and width > 0 else text[:width]
+        text = text[: width - 1] + "+" if width > 0 else ""
     return (text.ljust(width) if chosen.left else text.rjust(width)) + " "

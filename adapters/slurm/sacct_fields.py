@@ -71,8 +71,6 @@ _LEFT = frozenset({"JobID", "JobIDRaw"})
 NEVER_CUT = frozenset({"Elapsed", "CPUTime", "Suspended", "Planned", "AllocCPUS", "NCPUS"})
 """Fields that 25.11 prints whole even where they are wider than their column."""
 
-CUT_PLAINLY = frozenset({"ExitCode"})
-
 _WIDEST = 10_000
 
 

@@ -336,8 +336,34 @@ def test_the_version():
     assert refusal("-V") == Answer("slurm 25.11.8\n")
 
 
+_LISTED = "-h -j -o -O -S -t -u -r -l -s -i -w --start --me --json -j1 12 12_3 all PD %i"
+_WORDS = _LISTED.split()
 WORDS = st.one_of(
-    st.sampled_from("-h -j -o -O -S -t -u -r -l -s -i -w --start --me --json -j1 12 12_3 all PD %i".split()),
+    st.sampled_from(
+        [
+            "-h",
+            "-j",
+            "-o",
+            "-O",
+            "-S",
+            "-t",
+            "-u",
+            "-r",
+            "-l",
+            "-s",
+            "-i",
+            "-w",
+            "--start",
+            "--me",
+            "--json",
+            "-j1",
+            "12",
+            "12_3",
+            "all",
+            "PD",
+            "%i",
+        ]
+    ),
     st.text(max_size=12),
 )
 

@@ -1,0 +1,416 @@
+"""scontrol's texts, whole records as 25.11 prints them (ids, times and hosts aside)."""
+
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.slurm import scontrol, scontrol_show, scontrol_update
+from adapters.slurm.answer import Answer
+from adapters.slurm.scontrol_show import NodeUse, joined
+from adapters.slurm.selectors import Selected
+from bridge.core import dag
+from bridge.core.change import Change
+from bridge.core.indexset import parse
+from bridge.core.job import End, Share
+from bridge.core.nodes import NodeState
+from bridge.core.reasons import Reason
+from bridge.core.request import UNLIMITED_SECONDS, Files, Gres, Program
+from tests.builders import NOON, a_job, a_node
+from tests.slurm.views import NODES, SITE, a_view
+
+
+def shown(job, *, details=False, one_line=False):
+    return joined(scontrol_show.job(job, a_view(), details=details), one_line=one_line)
+
+
+def asked(**fields):
+    return {
+        "name": "job.sh",
+        "account": "physics",
+        "program": Program(command="/w/job.sh"),
+        "working_directory": "/w",
+        "submit_host": "login",
+        **fields,
+    }
+
+
+PENDING = """\
+JobId=12 JobName=job.sh
+   UserId=alice(1001) GroupId=alice(1001) MCS_label=N/A
+   Priority=0 Nice=0 Account=physics QOS=normal
+   JobState=PENDING Reason=JobHeldUser Dependency=(null)
+   Requeue=1 Restarts=0 BatchFlag=1 Reboot=0 ExitCode=0:0
+   RunTime=00:00:00 TimeLimit=00:10:00 TimeMin=N/A
+   SubmitTime=2023-11-14T22:13:20 EligibleTime=Unknown
+   AccrueTime=Unknown
+   StartTime=Unknown EndTime=Unknown Deadline=N/A
+   SuspendTime=None SecsPreSuspend=0 LastSchedEval=2023-11-14T22:13:20 Scheduler=Main
+   Partition=main AllocNode:Sid=login:0
+   ReqNodeList=(null) ExcNodeList=(null)
+   NodeList=
+   NumNodes=1-1 NumCPUs=2 NumTasks=2 CPUs/Task=1 ReqB:S:C:T=0:0:*:*
+   ReqTRES=cpu=2,mem=512M,node=1,billing=2
+   AllocTRES=(null)
+   Socks/Node=* NtasksPerN:B:S:C=0:0:*:* CoreSpec=*
+   MinCPUsNode=1 MinMemoryCPU=256M MinTmpDiskNode=0
+   Features=(null) DelayBoot=00:00:00
+   OverSubscribe=OK Contiguous=0 Licenses=(null) LicensesAlloc=(null) Network=(null)
+   Command=/w/job.sh
+   SubmitLine=sbatch -H -n2 -t 10 job.sh
+   WorkDir=/w
+   StdErr=
+   StdIn=/dev/null
+   StdOut=/w/slurm-12.out
+
+"""
+
+
+def a_held_job(**fields):
+    request = asked(tasks=2, submit_line="sbatch -H -n2 -t 10 job.sh", **fields)
+    return a_job(priority=0, reason=Reason.HELD_USER, time_limit_seconds=600, asked=request)
+
+
+def test_a_held_job():
+    assert shown(a_held_job()) == PENDING
+
+
+def test_one_line():
+    lines = PENDING.strip("\n").split("\n")
+    assert shown(a_held_job(), one_line=True) == " ".join(line.strip() for line in lines) + "\n"
+
+
+RUNNING = """\
+JobId=12 JobName=job.sh
+   SLUID=s0000000000000C
+   UserId=alice(1001) GroupId=alice(1001) MCS_label=N/A
+   Priority=1 Nice=0 Account=physics QOS=normal
+   JobState=RUNNING Reason=None Dependency=(null)
+   Requeue=1 Restarts=0 BatchFlag=1 Reboot=0 ExitCode=0:0
+   DerivedExitCode=0:0
+   RunTime=00:01:39 TimeLimit=00:30:00 TimeMin=N/A
+   SubmitTime=2023-11-14T22:13:20 EligibleTime=2023-11-14T22:13:20
+   AccrueTime=2023-11-14T22:13:20
+   StartTime=2023-11-14T22:13:21 EndTime=2023-11-14T22:43:21 Deadline=N/A
+   SuspendTime=None SecsPreSuspend=0 LastSchedEval=2023-11-14T22:13:21 Scheduler=Main
+   Partition=main AllocNode:Sid=login:0
+   ReqNodeList=(null) ExcNodeList=(null)
+   NodeList=n[1-2]
+   BatchHost=n1
+   NumNodes=2 NumCPUs=3 NumTasks=3 CPUs/Task=1 ReqB:S:C:T=0:0:*:*
+   ReqTRES=cpu=3,mem=768M,node=2,billing=3
+   AllocTRES=cpu=3,mem=768M,node=2,billing=3
+   Socks/Node=* NtasksPerN:B:S:C=0:0:*:* CoreSpec=*
+   JOB_GRES=(null)
+     Nodes=n1 CPU_IDs=0-1 Mem=512 GRES=
+     Nodes=n2 CPU_IDs=0 Mem=256 GRES=
+   MinCPUsNode=1 MinMemoryCPU=256M MinTmpDiskNode=0
+   Features=(null) DelayBoot=00:00:00
+   OverSubscribe=OK Contiguous=0 Licenses=(null) LicensesAlloc=(null) Network=(null)
+   Command=/w/job.sh
+   SubmitLine=sbatch -N2 -n3 job.sh
+   WorkDir=/w
+   StdErr=
+   StdIn=/dev/null
+   StdOut=/w/slurm-12.out
+
+"""
+
+
+def test_a_running_job_in_detail():
+    request = asked(nodes_min=2, tasks=3, submit_line="sbatch -N2 -n3 job.sh")
+    shares = (Share("n1", 2, 512, 2), Share("n2", 1, 256, 1))
+    job = a_job(state="RUNNING", nodes=shares, asked=request, eligible_at=NOON)
+    assert shown(job, details=True) == RUNNING
+
+
+def line_with(text, key):
+    return next(line.strip() for line in text.split("\n") if key in line)
+
+
+def test_gpus_in_detail():
+    share = Share("n4", 1, 8000, 1, (("gpu", "a100", (0, 2, 3)),))
+    wish = (Gres("gpu", "a100", 3),)
+    text = shown(a_job(state="RUNNING", partition="gpu", nodes=(share,), asked=asked(gres_per_node=wish)), details=True)
+    assert "   JOB_GRES=gpu:a100:3\n     Nodes=n4 CPU_IDs=0 Mem=8000 GRES=gpu:a100:3(IDX:0,2-3)\n" in text
+    assert "   TresPerNode=gres/gpu:a100:3\n" in text
+    assert line_with(text, "AllocTRES") == "AllocTRES=cpu=1,mem=8000M,node=1,billing=1,gres/gpu=3"
+
+
+def test_wishes_counted_by_gpu():
+    request = asked(
+        gres_per_job=(Gres("gpu", None, 2),),
+        gres_per_node=(Gres("gpu", None, 1),),
+        cpus_per_gpu=2,
+        memory_per_gpu_mib=100,
+    )
+    text = shown(a_job(partition="gpu", asked=request))
+    assert (
+        "   CpusPerTres=gres/gpu:2\n   MemPerTres=gres/gpu:100\n   TresPerJob=gres/gpu:2\n   TresPerNode=gres/gpu:1\n"
+        in text
+    )
+    assert "MinMemoryTRES=100M" in text
+
+
+def test_an_array_and_its_tasks():
+    array = a_job(asked=asked(array="0-3%2"))
+    assert shown(array).startswith("JobId=12 ArrayJobId=12 ArrayTaskId=0-3%2 ArrayTaskThrottle=2 JobName=job.sh\n")
+    assert line_with(shown(array), "StdOut") == "StdOut=/w/slurm-12_4294967294.out"
+    waiting = dataclasses.replace(array, id=15, array_id=12, task_index=2, waiting=None)
+    assert shown(waiting).startswith("JobId=12 ArrayJobId=12 ArrayTaskId=2 ArrayTaskThrottle=2 JobName=job.sh\n")
+    assert shown(waiting.changed()).startswith("JobId=15 ArrayJobId=12 ArrayTaskId=2 ArrayTaskThrottle=2 ")
+
+
+def test_what_a_failed_job_says():
+    end = End(signal=11)
+    job = a_job(state="FAILED", reason=Reason.RAISED_SIGNAL, end=end, started_at=NOON, ended_at=NOON + 5)
+    assert line_with(shown(job), "JobState") == (
+        "JobState=FAILED Reason=RaisedSignal:11(Segmentation_fault) Dependency=(null)"
+    )
+    assert "ExitCode=0:11" in shown(job)
+
+
+def test_a_job_that_begins_later_says_when():
+    text = shown(a_job(reason=Reason.BEGIN_TIME, begin_at=NOON + 3600))
+    assert line_with(text, "StartTime") == "StartTime=2023-11-14T23:13:20 EndTime=2023-11-14T23:43:20 Deadline=N/A"
+    assert line_with(text, "EligibleTime").endswith("EligibleTime=2023-11-14T23:13:20")
+
+
+def test_comment_files_and_mail():
+    request = asked(
+        comment="c2", files=Files("o.%j", "e.%j", "/in"), mail_types=("END", "FAIL"), dependency=dag.Dependency(())
+    )
+    assert shown(a_job(asked=request)).endswith(
+        "   WorkDir=/w\n   Comment=c2\n   StdErr=/w/e.12\n   StdIn=/in\n   StdOut=/w/o.12\n"
+        "   MailUser=alice MailType=END,FAIL\n\n"
+    )
+
+
+def test_no_limit_is_unlimited():
+    assert "TimeLimit=UNLIMITED" in shown(a_job(time_limit_seconds=UNLIMITED_SECONDS))
+
+
+NODE = """\
+NodeName=n4 Arch=x86_64 CoresPerSocket=4 
+   CPUAlloc=2 CPUEfctv=8 CPUTot=8 CPULoad=2.00
+   AvailableFeatures=amd
+   ActiveFeatures=amd
+   Gres=gpu:a100:4
+   NodeAddr=n4 NodeHostName=n4 Version=25.11.8
+   RealMemory=16000 AllocMem=512 FreeMem=15488 Sockets=2 Boards=1
+   State=MIXED+DRAIN ThreadsPerCore=1 TmpDisk=0 Weight=1 Owner=N/A MCS_label=N/A
+   Partitions=gpu 
+   BootTime=None SlurmdStartTime=None
+   LastBusyTime=Unknown ResumeAfterTime=None
+   CfgTRES=cpu=8,mem=16000M,billing=8,gres/gpu=4
+   AllocTRES=cpu=2,mem=512M,gres/gpu=1
+   CurrentWatts=0 AveWatts=0
+   Reason=bad disk [root@2023-11-14T22:13:20]
+
+"""  # noqa: W291 — the blanks at the ends of lines are Slurm's
+
+
+def test_a_node():
+    node = dataclasses.replace(NODES[3], state=NodeState.DRAIN, reason="bad disk", reason_by="root", reason_at=NOON)
+    use = NodeUse(node, 2, 512, (("gpu", "a100", 1),))
+    assert joined(scontrol_show.node(use, a_view()), one_line=False) == NODE
+
+
+PARTITION = """\
+PartitionName=main
+   AllowGroups=ALL AllowAccounts=ALL AllowQos=ALL
+   AllocNodes=ALL Default=YES QoS=N/A
+   DefaultTime=00:30:00 DisableRootJobs=NO ExclusiveUser=NO ExclusiveTopo=NO GraceTime=0 Hidden=NO
+   MaxNodes=UNLIMITED MaxTime=1-00:00:00 MinNodes=0 LLN=NO MaxCPUsPerNode=UNLIMITED MaxCPUsPerSocket=UNLIMITED
+   Nodes=n[1-3]
+   PriorityJobFactor=1 PriorityTier=1 RootOnly=NO ReqResv=NO OverSubscribe=NO
+   OverTimeLimit=NONE PreemptMode=OFF
+   State=UP TotalCPUs=24 TotalNodes=3 SelectTypeParameters=NONE
+   JobDefaults=(null)
+   DefMemPerCPU=256 MaxMemPerNode=UNLIMITED
+   TRES=cpu=24,mem=48000M,node=3,billing=24
+
+"""
+
+
+def test_a_partition():
+    assert joined(scontrol_show.partition(SITE.partitions[0], NODES), one_line=False) == PARTITION
+
+
+def test_config_tells_what_programs_ask_for():
+    text = scontrol_show.config(SITE, {"BOOT_TIME": "x"}, a_view().clock)
+    assert text.startswith(
+        "Configuration data as of 2023-11-14T22:15:00\nAccountingStorageTRES   = cpu,mem,node,billing\n"
+    )
+    assert "\nMinJobAge               = 300 sec\n" in text
+    assert "\nLicenses                = matlab:4\n" in text
+
+
+# ── command lines ─────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("argv", "answer"),
+    [
+        (["show", "unicorn"], Answer(stderr="invalid entity:unicorn for keyword:show\n", exit_code=1)),
+        (["frobnicate"], Answer(stderr="invalid keyword: frobnicate\n", exit_code=1)),
+        (["show"], Answer(stderr="too few arguments for keyword:show\n", exit_code=1)),
+        (["show", "job", "5", "4"], Answer(stderr="too many arguments for keyword:show\n", exit_code=1)),
+        (["hold"], Answer(stderr="too few arguments for keyword:hold\n", exit_code=1)),
+        (["--version"], Answer("slurm 25.11.8\n")),
+        (["version"], Answer("slurm 25.11.8\n")),
+        (["reconfigure"], Answer()),
+        (["show", "hostnames", "n[1-3],m7"], Answer("n1\nn2\nn3\nm7\n")),
+        (["show", "hostname", "n[1-2]"], Answer("n1\nn2\n")),
+        (["show", "hostnames", "n[1-"], Answer(stderr="Invalid hostlist: n[1-\n")),
+        (["show", "hostlist", "n1,n2,n4,m7"], Answer("n[1-2,4],m7\n")),
+        (["show", "hostlistsorted", "n3,n1"], Answer("n[1,3]\n")),
+        (["show", "reservation"], Answer("No reservations in the system\n")),
+        (["errnumstr", "2017"], Answer("Invalid job id specified\n")),
+        (["write", "foo"], Answer(stderr="invalid write argument:foo\n", exit_code=1)),
+        (["token", "foo=1"], Answer(stderr="Invalid option: `foo=1`\n", exit_code=1)),
+        (
+            ["token", "lifespan=x"],
+            Answer(stderr='scontrol: error: Invalid numeric value "x" for lifespan.\n', exit_code=1),
+        ),
+        (["update"], Answer(stderr="too few arguments for update keyword\n", exit_code=1)),
+        (["update", "JobId=12"], Answer(stderr="No changes specified\n", exit_code=1)),
+        (
+            ["update", "JobId=12", "Bogus=1"],
+            Answer(stderr="Update of this parameter is not supported: Bogus=1\nRequest aborted\n", exit_code=1),
+        ),
+        (
+            ["update", "Name=x"],
+            Answer(
+                stderr="No valid entity in update command\nInput line must include "
+                '"NodeName", "PartitionName", "Reservation", "JobId", or "SlurmctldDebug"\n',
+                exit_code=1,
+            ),
+        ),
+        (
+            ["update", "NodeName=n1", "State=DRAIN"],
+            Answer(stderr="You must specify a reason when DOWNING or DRAINING a node. Request denied\n", exit_code=1),
+        ),
+    ],
+)
+def test_answers_that_need_no_job(argv, answer):
+    assert scontrol.read(argv, {}) == answer
+
+
+def test_hostnames_come_from_slurm_nodelist_only():
+    assert scontrol.read(["show", "hostnames"], {"SLURM_NODELIST": "a[08-10]"}) == Answer("a08\na09\na10\n")
+    nothing = Answer(stderr="scontrol: error: host list is empty\n")
+    assert scontrol.read(["show", "hostnames"], {"SLURM_JOB_NODELIST": "a[08-10]"}) == nothing
+
+
+@pytest.mark.parametrize(
+    ("argv", "order"),
+    [
+        (["show", "job"], scontrol.Show("job", None)),
+        (["show", "job", "12", "-o"], scontrol.Show("job", "12", one_line=True)),
+        (["-d", "show", "jobid=12"], scontrol.Show("job", "12", details=True)),
+        (["show", "nodes=n1"], scontrol.Show("node", "n1")),
+        (["show", "part", "main"], scontrol.Show("partition", "main")),
+        (["hold", "12_2,13"], scontrol.Act("hold", (("12_2", Selected(12, parse("2"))), ("13", Selected(13))))),
+        (["release", "abc"], scontrol.Act("release", (("abc", None),))),
+        (
+            ["requeuehold", "State=SpecialExit", "5"],
+            scontrol.Act("requeuehold", (("5", Selected(5)),), special_exit=True),
+        ),
+        (["write", "batch_script", "12", "-"], scontrol.WriteScript("12", Selected(12), "-")),
+        (["token", "lifespan=60", "username=bob"], scontrol.Token("bob", 60)),
+        (["ping"], scontrol.Ping()),
+        (
+            ["update", "nodename=n[1-2]", "state=down", "reason=bad disk"],
+            scontrol_update.Update(nodes=scontrol_update.NodeUpdate(("n1", "n2"), "DOWN", "bad disk")),
+        ),
+    ],
+)
+def test_orders(argv, order):
+    assert scontrol.read(argv, {}) == order
+
+
+def change_of(*words, job=None):
+    update = scontrol.read(["update", "JobId=12", *words], {})
+    assert isinstance(update, scontrol_update.Update), update
+    return scontrol_update.change_for(update, job or a_job(), a_view().clock)
+
+
+@pytest.mark.parametrize(
+    ("words", "change"),
+    [
+        (["JobName=x"], Change(request={"name": "x"})),
+        (["name=x", "COMMENT=a b"], Change(request={"name": "x", "comment": "a b"})),
+        (["TimeLimit=5"], Change(time_limit_seconds=300)),
+        (["TimeLimit=+5"], Change(time_limit_delta_seconds=300)),
+        (["TimeLimit-=5"], Change(time_limit_delta_seconds=-300)),
+        (["TimeLimit=UNLIMITED"], Change(time_limit_seconds=UNLIMITED_SECONDS)),
+        (["Part=short"], Change(component={"partitions": ("short",)})),
+        (["NumNodes=1-3"], Change(component={"nodes_min": 1, "nodes_max": 3, "node_sizes": None})),
+        (["Nice=5"], Change(request={"nice": 5})),
+        (["Priority=7"], Change(priority=7)),
+        (["Requeue=0"], Change(request={"requeue": False})),
+        (["Dependency="], Change(request={"dependency": None})),
+        (["StartTime=now+1hour"], Change(request={"begin_at": NOON + 3700})),
+        (["ReqNodeList=n[1-2]", "ExcNodeList="], Change(component={"node_list": ("n1", "n2"), "exclude": ()})),
+        (["StdOut=/o.%j"], Change(request={"files": Files(stdout="/o.%j")})),
+    ],
+)
+def test_settings(words, change):
+    assert change_of(*words) == change
+
+
+def test_a_throttle_is_for_arrays():
+    assert change_of("ArrayTaskThrottle=5", job=a_job(asked={"array": "0-9%2"})) == Change(array_throttle=5)
+    with pytest.raises(scontrol_update.BadSetting, match="only allowed on ArrayJobId"):
+        change_of("ArrayTaskThrottle=5")
+
+
+def test_cpus_are_counted_in_tasks():
+    assert change_of("NumCPUs=8", job=a_job(asked={"cpus_per_task": 3})) == Change(component={"tasks": 3})
+
+
+@pytest.mark.parametrize(
+    ("word", "text"),
+    [
+        ("TimeLimit=x", "scontrol: error: Invalid TimeLimit value\n"),
+        ("NumNodes=x", 'scontrol: error: "x" is not a valid node count\n'),
+        ("StartTime=zz", "Invalid time specification (pos=0): zz\nNo changes specified\n"),
+        ("Dependency=afterok", "Job dependency problem for job {}\n"),
+        ("EndTime=now", "Job is not running for job {}\n"),
+    ],
+)
+def test_bad_settings(word, text):
+    with pytest.raises(scontrol_update.BadSetting) as caught:
+        change_of(word)
+    assert str(caught.value) == text
+
+
+PAIRS = st.builds(
+    lambda name, value: f"{name}={value}",
+    st.sampled_from([*scontrol_update._SETTINGS, "JobId", "NodeName", "State", "Reason", "Job", "x"]),
+    st.text(max_size=10),
+)
+
+
+@given(st.lists(st.one_of(PAIRS, st.text(max_size=10)), max_size=5))
+def test_any_update_is_read_or_refused(words):
+    update = scontrol.read(["update", *words], {})
+    if not isinstance(update, scontrol_update.Update) or update.nodes is not None:
+        return
+    try:
+        change = scontrol_update.change_for(update, a_job(), a_view().clock)
+    except scontrol_update.BadSetting:
+        return
+    assert isinstance(change, Change)
+
+
+@given(st.lists(st.text(max_size=10), max_size=5))
+def test_any_command_line_is_read_or_refused(words):
+    assert scontrol.read(words, {}) is not None
+
+
+def test_nodes_without_features_or_devices():
+    lines = scontrol_show.node(NodeUse(a_node("x9")), a_view())
+    assert "Gres=(null)" in lines and "AvailableFeatures=(null)" in lines
