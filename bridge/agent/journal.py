@@ -69,24 +69,31 @@ def read(node_fd: int, offset: int = 0) -> Tuple[List[Dict[str, Any]], int]:
 
 
 class Poke:
-    """Tells the bridge, if it is there, that there is something new to read. Loss does no harm."""
+    """Tells the bridge, if it is there, that there is something new to read.
+
+    One that starts later reads by itself; one that is busy (the kernel queues few datagrams) is to be told again.
+    """
 
     def __init__(self, path: str, text: str) -> None:
         self._path, self._text = path, text.encode("utf-8", "surrogateescape")
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
 
-    def __call__(self) -> None:
+    def __call__(self) -> bool:
+        """False: the bridge is there and could not take it now."""
         if not self._path:
-            return
+            return True
         folder, name = os.path.split(self._path)
         try:
             fd = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError:
-            return
+            return True
         try:
             # By the open folder: a socket's path may have no more than 107 bytes.
             self._socket.sendto(self._text, f"/proc/self/fd/{fd}/{name}")
+        except BlockingIOError:
+            return False
         except OSError:
-            pass
+            return True
         finally:
             os.close(fd)
+        return True

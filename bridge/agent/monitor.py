@@ -26,6 +26,7 @@ from typing import Any, Callable, Dict, List, NoReturn, Optional, Set, Tuple
 from bridge.agent import batch, cage, clock, journal, launch, lines, memory, namespaces, processes, spool, steps, texts
 
 _PEER_RETRY_SECONDS = 0.02
+_BUSY_SECONDS = 0.1
 _LONGEST_SLEEP_SECONDS = 60.0
 """So that a clock that went on while the machine slept is seen."""
 _MEMBERS_GRACE_SECONDS = 10.0
@@ -54,7 +55,7 @@ class Monitor:
         self._clock: Optional[clock.Clock] = None
         self._kill_at: Optional[float] = None
         self._finish_at: Optional[float] = None
-        self._limit_override: Tuple[Optional[int], ...] = ()
+        self._limit_override: Tuple[Optional[float], ...] = ()
         """(new limit,) when it was changed before the script began."""
         self._clients: Set[lines.Lines] = set()
         self._members: Dict[int, lines.Lines] = {}
@@ -63,6 +64,9 @@ class Monitor:
         self._usage = {"max_rss_kib": 0, "user_seconds": 0.0, "system_seconds": 0.0}
         self._lock: Optional[int] = None
         self._listener = listener
+        self._poke_at: Optional[float] = None
+        """When the bridge, being busy, is to be told again."""
+        self._others_were_killed = False
 
     # ── start ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -75,7 +79,7 @@ class Monitor:
         if any(event["event"] in ("began", "ended", "given_up") for event in past):
             return
         self._journal = journal.Journal(self._node_folder)
-        self._poke: Callable[[], None] = lambda: None
+        self._poke: Callable[[], bool] = lambda: True
         try:
             self._job = launch.parse(spool.read_own(launch.NAME, self._folder))
             self._poke = journal.Poke(self._job.poke, self._directory)
@@ -181,7 +185,7 @@ class Monitor:
 
     def _sleep_seconds(self) -> float:
         now = _now()
-        due: List[Optional[float]] = [self._meter.next_at]
+        due: List[Optional[float]] = [self._meter.next_at, self._poke_at]
         due.append(self._finish_at if self._finish_at is not None else self._kill_at)
         if self._phase in ("waiting", "preparing") and self._index == 0:
             due.append(self._patience_at)
@@ -205,10 +209,13 @@ class Monitor:
                 self._warn()
             if self._clock.is_over(now):
                 self._stop("time_limit")
-        if now >= self._meter.next_at and self._meter.look(now):
+        if self._poke_at is not None and now >= self._poke_at:
+            self._tell_bridge()
+        if now >= self._meter.next_at and self._meter.look(now) and self._phase != "preparing":
             self._out_of_memory()
+            return
         until = self._finish_at if self._finish_at is not None else self._kill_at
-        if until is not None and now >= until:
+        if until is not None and now >= until and self._phase != "done":
             self._finish()
 
     def _bury(self, pid: int, status: int) -> None:
@@ -281,14 +288,23 @@ class Monitor:
             self._finish()
 
     def _finish(self) -> None:
-        """Nothing is left alive here; then it is put on record. A full disk delays the record, no more."""
+        """Nothing is left alive on any node; then it is put on record. A full disk delays the record, no more."""
+        self._steps.end()
         for pid, status in self._cage.end().items():
             if pid == self._batch:
                 self._batch_status = status
+            else:
+                self._steps.is_dead(pid)
+        self._batch = None
+        if self._members and not self._others_were_killed:
+            self._others_were_killed = True
+            self._phase = "closing"
+            self._finish_at = _now() + _MEMBERS_GRACE_SECONDS
+            for member in list(self._members.values()):
+                self._tell(member, {"do": "kill"})
+            return
         self._add_usage(self._cage.user_seconds, self._cage.system_seconds, self._peak_kib())
         self._phase = "done"
-        for member in list(self._members.values()):
-            self._tell(member, {"do": "end"})
         if self._index != 0:
             self._tell(self._first, {"usage": self._usage})
         if self._cause == "launch_failed":
@@ -331,7 +347,10 @@ class Monitor:
 
     def _record(self, event: str, *, durable: bool = True, **fields: Any) -> None:
         self._journal.write(event, durable=durable, **fields)
-        self._poke()
+        self._tell_bridge()
+
+    def _tell_bridge(self) -> None:
+        self._poke_at = None if self._poke() else _now() + _BUSY_SECONDS
 
     def _record_at_last(self, event: str, **fields: Any) -> None:
         while True:
@@ -432,7 +451,7 @@ class Monitor:
                     return {"error": f"stop: why {message['why']!r}"}
                 self._stop("stopped", message["why"])
             elif what == "time_limit":
-                seconds = message["seconds"]
+                seconds = None if message["seconds"] is None else float(message["seconds"])
                 self._limit_override = (seconds,)
                 if self._clock is not None:
                     self._clock.set_limit(seconds)
@@ -493,6 +512,8 @@ class Monitor:
                 what = message.get("do")
                 if what == "end":
                     self._leave("")
+                elif what == "kill":
+                    self._finish()
                 elif what == "signal":
                     self._signal_here(int(message["number"]), str(message["to"]))
                 elif what in ("pause", "resume"):

@@ -88,3 +88,16 @@ def test_a_poke_reaches_who_listens_and_nobody_misses_it_else(tmp_path: pathlib.
         assert listener.recv(100) == b"/spool/1.1"
     os.close(fd)
     poke._socket.close()
+
+
+def test_a_poke_that_a_busy_bridge_cannot_take_is_to_be_given_again(tmp_path: pathlib.Path) -> None:
+    poke = journal.Poke(f"{tmp_path}/s", "x")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(f"{tmp_path}/s")
+        taken = 0
+        while poke():
+            taken += 1
+            assert taken < 100_000
+        listener.recv(10)
+        assert poke()
+    poke._socket.close()

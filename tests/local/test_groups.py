@@ -2,6 +2,8 @@
 
 # ruff: noqa: ASYNC230, ASYNC240  (small files of this machine; nothing else waits for the loop)
 
+import asyncio
+import json
 import os
 import signal as signals
 
@@ -42,6 +44,26 @@ class TestAGroupOfThreeNodes:
             assert outcome((await bench.ended()).end)[0] == "stopped"
             assert marked(mark) == []
             await bench.until(lambda: all(processes.started_ticks(pid) is None for pid in monitors.values()))
+
+        ground.run(scenario)
+
+    def test_that_does_not_heed_term_is_killed_on_all_nodes_before_its_end_is_told(self, ground: Ground) -> None:
+        async def scenario(bench: Bench) -> None:
+            mark = f"{630000 + ground.job_uid}"
+            await bench.start(f"trap '' TERM; echo start; {FOREVER}", nodes=2, kill_wait_seconds=1)
+            await bench.said("start")
+            with open(f"{bench.spool()}/launch.json") as file:
+                port = json.load(file)["nodes"][1]["port"]
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(f"trap '' TERM; exec sleep {mark}\n".encode())
+            assert await reader.readline() == b"started\n"
+            writer.close()
+            await bench.until(lambda: marked(mark))
+            monitors = attempts.Attempt(1, 1, bench.spool()).monitors()
+            await bench.backend.stop(1, 1, "cancel")
+            assert outcome((await bench.ended()).end) == ("stopped", 0, signals.SIGKILL)
+            assert marked(mark) == []
+            assert processes.started_ticks(monitors[1]) is None
 
         ground.run(scenario)
 

@@ -165,11 +165,13 @@ class LocalBackend:
         try:
             for group in new:
                 listeners[group.job_id] = [_listener() for _ in group.nodes]
-            await asyncio.to_thread(self._write, new, listeners)
+            there_before = await asyncio.to_thread(self._write, new, listeners)
             await self._nursery.start(
                 [(self._path(g.job_id, g.attempt), index) for g in new for index in range(len(g.nodes))],
                 [listener for g in new for listener in listeners[g.job_id]],
             )
+            for path in there_before:
+                self._read(self._by_path[path])
         except (OSError, BridgeError) as error:
             for group in new:
                 self._drop(group.job_id, group.attempt)
@@ -195,11 +197,15 @@ class LocalBackend:
             self._by_path.pop(attempt.path, None)
         self._changed.discard((job_id, number))
 
-    def _write(self, groups: Sequence[Group], listeners: dict[int, list[socket.socket]]) -> None:
+    def _write(self, groups: Sequence[Group], listeners: dict[int, list[socket.socket]]) -> list[str]:
+        """The paths of those that were there already, from a start that nobody saw succeed."""
+        there_before = []
         for group in groups:
             ports = [listener.getsockname()[1] for listener in listeners[group.job_id]]
-            spool.write(self._spool, group, spool.launch_file(group, self._data, ports, self._boot_id))
+            if not spool.write(self._spool, group, spool.launch_file(group, self._data, ports, self._boot_id)):
+                there_before.append(self._path(group.job_id, group.attempt))
         spool.sync(self._spool)
+        return there_before
 
     def _path(self, job_id: int, number: int) -> str:
         return f"{self._spool}/{spool.name_of(job_id, number)}"

@@ -92,11 +92,14 @@ def launch_file(group: Group, data_folder: str, ports: Sequence[int], boot_id: s
     }
 
 
-def write(spool_folder: str, group: Group, file: dict[str, Any]) -> None:
-    """Make the folder, or make it anew where the script was not started. The caller syncs `spool_folder`."""
+def write(spool_folder: str, group: Group, file: dict[str, Any]) -> bool:
+    """Make the folder, or make it anew where the script was not started: False. The caller syncs `spool_folder`."""
     path = f"{spool_folder}/{name_of(group.job_id, group.attempt)}"
-    with contextlib.suppress(FileExistsError):
+    is_new = True
+    try:
         os.mkdir(path, 0o711)
+    except FileExistsError:
+        is_new = False
     folder = agent_spool.open_folder(path)
     try:
         for index in range(len(group.nodes)):
@@ -111,6 +114,7 @@ def write(spool_folder: str, group: Group, file: dict[str, Any]) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+    return is_new
 
 
 def _write_file(folder: int, name: str, data: bytes, mode: int, owner: tuple[int, int] | None) -> None:
