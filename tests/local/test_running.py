@@ -4,6 +4,7 @@
 
 import os
 import re
+import time
 
 from bridge.core.job import End
 from tests.local.ground import Bench, Ground
@@ -46,6 +47,8 @@ class TestTheScript:
             data, spool = ground.data.encode(), bench.spool().encode()
             agent = found.pop(b"SLURM_BRIDGE_AGENT")
             found.pop(b"SLURM_TASK_PID")
+            began, ends = (int(found.pop(f"SLURM_JOB_{what}_TIME".encode())) for what in ("START", "END"))
+            assert ends - began == 600 and abs(began - time.time()) < 60
             found.pop(b"PWD")
             found.pop(b"_", None)
             assert found == {
