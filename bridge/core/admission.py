@@ -46,13 +46,12 @@ def admit(
     limit = _time_limit(request, partitions[0], now)
     later = request.begin_at is not None and request.begin_at > now
     waits = request.hold or later or request.dependency is not None
-    reason, problem = Reason.NONE, None
-    for partition in partitions:
-        reason, problem = _judge(request, partition, limit, site, nodes, waits=waits)
-        if reason is Reason.NONE and problem is None:
-            break
-    if problem is not None:
-        raise problem
+    judged = [_judge(request, partition, limit, site, nodes, waits=waits) for partition in partitions]
+    problems = [problem for _, problem in judged if problem is not None]
+    if problems and (site.enforce_part_limits or len(problems) == len(judged)):
+        # One partition of a list is enough, unless the site enforces the limits of all.
+        raise problems[0]
+    reason = next((Reason.NONE for found, problem in judged if found is Reason.NONE and problem is None), judged[0][0])
     return Admitted(partitions[0].name, limit, account, qos, reason)
 
 
@@ -131,10 +130,13 @@ def _check_licenses(component: Component, site: Site) -> None:
     if not component.licenses:
         return
     total = dict(site.licenses)
-    choices = component.licenses.split("|")
-    for choice in choices:
-        for name, count in queue.parse_licenses(choice):
-            if name not in total or count > total[name]:
+    for choice in component.licenses.split("|"):
+        for item in choice.split(","):
+            count = item.partition(":")[2]
+            if ":" in item and not (count.isascii() and count.isdigit() and len(count) < 10):
+                raise Refused(f"{item!r} is no licence with a count", code="invalid_license", field="licenses")
+        for name, wanted in queue.parse_licenses(choice):
+            if name not in total or wanted > total[name]:
                 raise Refused(f"the site has {total.get(name, 0)} of {name}", code="invalid_license", field="licenses")
 
 
@@ -219,12 +221,11 @@ def _never_fits(request: JobRequest, partition: Partition, size: Size, members: 
 def _why_never(candidate: placement.Candidate, members: Sequence[Node]) -> str:
     """The line that Slurm sometimes adds; else a sentence of ours."""
     component, size = candidate.component, candidate.size
-    most = max((node.memory_mib for node in members), default=0)
-    per_node = size.memory_per_node_mib or (size.memory_per_cpu_mib or 0) * size.cpus_per_node_min
-    if per_node > most:
-        return "Memory specification can not be satisfied"
     if size.cpus_per_node_min > max((node.cpus for node in members), default=0):
         return "CPU count per node can not be satisfied"
+    per_node = size.memory_per_node_mib or (size.memory_per_cpu_mib or 0) * size.cpus_per_node_min
+    if per_node > max((node.memory_mib for node in members), default=0):
+        return "Memory specification can not be satisfied"
     if (component.temporary_disk_mib or 0) > max((node.temporary_disk_mib for node in members), default=0):
         return "Temporary disk specification can not be satisfied"
     return "no nodes can ever give what the job asks for"

@@ -34,8 +34,10 @@ class Prepared:
     size: Size
     constraint: constraint.Expression | None
     licenses: tuple[tuple[str, int], ...]
+    partitions: tuple[str, ...]
+    """Those whose limits it keeps, in order of preference."""
     limit: tuple[Reason, str] | None
-    """Why its partition will not start it."""
+    """Why none of its partitions will start it."""
 
 
 Memo = dict[JobKey, Prepared]
@@ -105,12 +107,16 @@ def make_running(job: Job, now: float) -> Running:
 
 def _prepare(job: Job, site: Site) -> Prepared:
     component = job.request.component
+    names = component.partitions or (job.partition,)
+    limits = {name: limit_reason(job.request, name, job.time_limit_seconds, site) for name in names}
+    usable = tuple(name for name, limit in limits.items() if limit is None)
     return Prepared(
         revision=job.revision,
         size=size_of(component, site.partition(job.partition)),
         constraint=constraint.parse(component.constraint) if component.constraint else None,
         licenses=_licenses(job),
-        limit=limit_reason(job.request, job.partition, job.time_limit_seconds, site),
+        partitions=usable,
+        limit=None if usable else limits[names[0]],
     )
 
 
@@ -169,7 +175,7 @@ def _candidate(
     component = job.request.component
     return Candidate(
         keys=keys,
-        partitions=component.partitions or (job.partition,),
+        partitions=prepared.partitions,
         size=prepared.size,
         component=component,
         time_limit_seconds=job.time_limit_seconds,
@@ -199,9 +205,12 @@ def _licenses(job: Job) -> tuple[tuple[str, int], ...]:
 
 
 def parse_licenses(text: str) -> tuple[tuple[str, int], ...]:
-    """`matlab:2,ansys` → (("matlab", 2), ("ansys", 1)); a database after @ is left out."""
+    """`matlab:2,ansys` → (("matlab", 2), ("ansys", 1)); a database after @ is left out.
+
+    Of alternatives (`matlab|ansys`) the first is the one that is counted.
+    """
     found = []
-    for item in text.split(","):
+    for item in text.partition("|")[0].split(","):
         name, _, count = item.partition(":")
         found.append((name.partition("@")[0].strip(), int(count) if count.isdigit() else 1))
     return tuple(found)

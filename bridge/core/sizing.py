@@ -21,8 +21,9 @@ class Size:
     """Fixed by the request; None: spread as CPUs allow."""
     cpus_per_task: int
     cpus: int
-    """All CPUs asked for, at least."""
+    """All CPUs asked for, as Slurm counts them; `cpus_per_node_min` may make it more once nodes are known."""
     cpus_per_node_min: int
+    """What each node gives at least."""
     memory_per_node_mib: int | None
     """None: counted by CPU. 0: all memory of each node."""
     memory_per_cpu_mib: int | None
@@ -64,14 +65,17 @@ def size_of(component: Component, partition: Partition | None = None) -> Size:
         nodes_min = -(-component.tasks // component.tasks_per_node)
     if component.nodes_min is None and len(component.node_list) > nodes_min:
         nodes_min = min(len(component.node_list), component.tasks or len(component.node_list))
-    tasks = counted if counted is not None else nodes_min * (component.tasks_per_node or 1)
+    board = _board(component)
+    if counted is not None:
+        tasks = counted
+    elif component.tasks_per_node:
+        tasks = nodes_min * component.tasks_per_node
+    else:
+        tasks = nodes_min * board
     cpus = nodes_min if component.overcommit else max(tasks * cpus_per_task, nodes_min)
-    per_node = max(cpus_per_task if not component.overcommit else 1, component.cpus_per_node_min or 1)
+    per_node = max(cpus_per_task, component.cpus_per_node_min or 1)
     if component.tasks_per_node:
         per_node = max(per_node, component.tasks_per_node * cpus_per_task)
-    shape = (component.sockets_per_node or 1) * (component.cores_per_socket or 1) * (component.threads_per_core or 1)
-    per_node = max(per_node, shape)
-    cpus = max(cpus, per_node * nodes_min) if component.cpus_per_node_min or shape > 1 else cpus
     memory_node, memory_cpu = _memory(component, partition)
     return Size(
         nodes_min=nodes_min,
@@ -100,19 +104,31 @@ def _tasks(component: Component, gpus: int) -> tuple[int | None, bool]:
     if component.tasks_per_node:
         return None, True
     per_task = sum(g.count for g in component.gres_per_task if g.name == "gpu")
-    if per_task and gpus:
+    if per_task and gpus and (component.gres_per_job or component.gres_per_node):
         return max(1, gpus // per_task), True
     if component.tasks_per_gpu and gpus:
         return gpus * component.tasks_per_gpu, True
     return None, False
 
 
+def _board(component: Component) -> int:
+    """`-B 2:4:1` with all three numbers asks for a task on each place of that board; fewer numbers ask for nothing."""
+    return (component.sockets_per_node or 0) * (component.cores_per_socket or 0) * (
+        component.threads_per_core or 0
+    ) or 1
+
+
 def _gpus_of_job(component: Component) -> int:
     """GPUs of the whole job as far as the request itself says."""
-    total = sum(g.count for g in component.gres_per_job if g.name == "gpu")
-    if not total:
-        total = sum(g.count for g in component.gres_per_node if g.name == "gpu") * (component.nodes_min or 1)
-    return total
+    for wish, times in (
+        (component.gres_per_job, 1),
+        (component.gres_per_node, component.nodes_min or 1),
+        (component.gres_per_task, component.tasks or 1),
+    ):
+        total = sum(gres.count for gres in wish if gres.name == "gpu") * times
+        if total:
+            return total
+    return 0
 
 
 def _cpus_from_gpus(component: Component, gpus: int) -> int | None:
