@@ -1,0 +1,364 @@
+"""The commands over a real store and service."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bridge.core import dag
+from bridge.core.job import End, JobKey, Share
+from bridge.slurmcli.wire import Reply
+from tests.builders import NOON
+from tests.slurmcli.bridge import ALICE, BOB, ROOT, Bridge, a_bridge
+
+pytestmark = pytest.mark.anyio
+
+ON_N1 = (Share("n1", 1, 256, 1),)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def bridge(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Bridge]:
+    async with a_bridge(tmp_path) as bridge:
+        yield bridge
+
+
+def failed(stderr: str, exit_code: int = 1, stdout: str = "") -> Reply:
+    return Reply(stdout, stderr, exit_code)
+
+
+# ── squeue ────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_squeue_lists_what_waits_and_runs(bridge: Bridge):
+    first = await bridge.submit(hold=True, name="a")
+    second = await bridge.submit(caller=BOB, name="b")
+    await bridge.start(second, ON_N1)
+    bridge.now += 5
+    assert await bridge.out("squeue") == (
+        "             JOBID PARTITION     NAME     USER ST       TIME  NODES NODELIST(REASON)\n"
+        f"{first.id:>18}      main        a    alice PD       0:00      1 (JobHeldUser)\n"
+        f"{second.id:>18}      main        b      bob  R       0:05      1 n1\n"
+    )
+    assert await bridge.out("squeue", "--me", "-h", "-o", "%j") == "a\n"
+    assert await bridge.out("squeue", "-u", "bob", "-h", "-o", "%j") == "b\n"
+    assert await bridge.out("squeue", "-t", "R", "-h", "-o", "%j") == "b\n"
+    assert await bridge.out("squeue", "-w", "n1", "-h", "-o", "%j") == "b\n"
+    assert await bridge.out("squeue", "-p", "gpu", "-h") == ""
+
+
+async def test_squeue_of_unknown_ids(bridge: Bridge):
+    unknown = failed("slurm_load_jobs error: Invalid job id specified\n")
+    assert await bridge.run("squeue", "-j", "99999999") == unknown
+    assert await bridge.out("squeue", "-h", "-j", "99999998,99999999") == ""
+
+
+async def test_squeue_forgets_what_ended_long_ago(bridge: Bridge):
+    job = await bridge.submit()
+    await bridge.start(job, ON_N1)
+    await bridge.end(job, End())
+    assert await bridge.out("squeue", "-h", "-j", str(job.id)) == ""
+    assert await bridge.out("squeue", "-h", "-j", str(job.id), "-t", "CD", "-o", "%T|%r") == "COMPLETED|None\n"
+    bridge.now += 301
+    assert (await bridge.run("squeue", "-j", str(job.id))).exit_code == 1
+    assert await bridge.out("squeue", "-h", "-t", "all") == ""
+
+
+async def test_squeue_comes_again(bridge: Bridge):
+    reply = await bridge.run("squeue", "-i", "3")
+    assert (reply.again_in_seconds, reply.state) == (3.0, {})
+    assert reply.stdout.startswith("Tue Nov 14 22:13:20 2023\n")
+
+
+async def test_squeue_shows_the_script_as_a_step(bridge: Bridge):
+    job = await bridge.submit()
+    await bridge.start(job, ON_N1)
+    bridge.now += 2
+    assert await bridge.out("squeue", "-s") == (
+        "         STEPID     NAME PARTITION     USER      TIME NODELIST\n"
+        f"{f'{job.id}.batch':>15}    batch      main    alice      0:02 n1\n"
+    )
+
+
+# ── scancel ───────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_scancel_ends_a_waiting_job(bridge: Bridge):
+    job = await bridge.submit(hold=True)
+    assert await bridge.run("scancel", str(job.id), "99999999") == Reply()
+    assert await bridge.out("squeue", "-h", "-t", "all", "-o", "%T|%r") == "CANCELLED|JobHeldUser\n"
+    assert await bridge.run("scancel", str(job.id)) == Reply()
+    assert await bridge.run("scancel", "-v", str(job.id)) == failed(
+        f"scancel: Terminating job {job.id}\n"
+        f"scancel: error: Kill job error on job id {job.id}: Job/step already completing or completed\n",
+        0,
+    )
+
+
+async def test_scancel_of_anothers_job(bridge: Bridge):
+    job = await bridge.submit()
+    assert await bridge.run("scancel", str(job.id), caller=BOB) == failed(
+        f"scancel: error: Kill job error on job id {job.id}: Access/permission denied\n", 210
+    )
+    assert await bridge.run("scancel", str(job.id), caller=ROOT) == Reply()
+
+
+async def test_scancel_of_some_tasks(bridge: Bridge):
+    array = await bridge.submit(array="0-9", hold=True)
+    assert await bridge.run("scancel", f"{array.id}_[2-4,7]") == Reply()
+    assert await bridge.out("squeue", "-h", "-o", "%i") == f"{array.id}_[0-1,5-6,8-9]\n"
+    assert await bridge.run("scancel", f"{array.id}_99") == Reply()
+    assert await bridge.run("scancel", f"{array.id}_5", f"{array.id}_6") == Reply()
+    assert await bridge.out("squeue", "-h", "-o", "%i") == f"{array.id}_[0-1,8-9]\n"
+
+
+async def test_scancel_by_filters(bridge: Bridge):
+    await bridge.submit(name="mine", hold=True)
+    await bridge.submit(name="mine", caller=BOB, hold=True)
+    await bridge.submit(name="other", hold=True)
+    assert await bridge.run("scancel", "--me", "-n", "mine") == Reply()
+    assert sorted((await bridge.out("squeue", "-h", "-o", "%j-%u")).split()) == ["mine-bob", "other-alice"]
+
+
+async def test_scancel_asks_before_each_job(bridge: Bridge):
+    first, second = await bridge.submit(hold=True), await bridge.submit(hold=True)
+    reply = await bridge.run("scancel", "-i", str(first.id), str(second.id))
+    assert reply.question == f"Cancel job_id={first.id} name=train partition=main [y/n]? "
+    reply = await bridge.run("scancel", "-i", str(first.id), str(second.id), state=reply.state, answer="n")
+    assert reply.question == f"Cancel job_id={second.id} name=train partition=main [y/n]? "
+    reply = await bridge.run("scancel", "-i", str(first.id), str(second.id), state=reply.state, answer="y")
+    assert reply == Reply()
+    assert await bridge.out("squeue", "-h", "-o", "%A") == f"{first.id}\n"
+
+
+async def test_scancel_takes_the_end_of_the_input_for_a_no(bridge: Bridge):
+    job = await bridge.submit(hold=True)
+    reply = await bridge.run("scancel", "-i", str(job.id))
+    assert await bridge.run("scancel", "-i", str(job.id), state=reply.state, answer=None) == Reply()
+    assert await bridge.out("squeue", "-h", "-o", "%A") == f"{job.id}\n"
+
+
+async def test_scancel_sends_signals(bridge: Bridge):
+    job = await bridge.submit()
+    text = f"scancel: error: Kill job error on job id {job.id}: Job can not be altered now, try again later\n"
+    assert await bridge.run("scancel", "-s", "USR1", str(job.id)) == failed(text, 228)
+    await bridge.start(job, ON_N1)
+    assert await bridge.run("scancel", "-s", "USR1", str(job.id)) == Reply()
+    assert await bridge.run("scancel", "-b", "-s", "USR2", str(job.id)) == Reply()
+    assert await bridge.run("scancel", "-f", "-s", "TERM", str(job.id)) == Reply()
+    signals = [told for told in bridge.backend.told if told[0] == "signal"]
+    assert [told[-2:] for told in signals] == [(10, "steps"), (12, "batch"), (15, "all")]
+
+
+# ── scontrol ──────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_scontrol_show_job(bridge: Bridge):
+    array = await bridge.submit(array="0-3%2", hold=True)
+    text = await bridge.out("scontrol", "show", "job", str(array.id))
+    assert text.startswith(
+        f"JobId={array.id} ArrayJobId={array.id} ArrayTaskId=0-3%2 ArrayTaskThrottle=2 JobName=train\n"
+    )
+    text = await bridge.out("scontrol", "show", "job", f"{array.id}_2")
+    assert text.startswith(f"JobId={array.id} ArrayJobId={array.id} ArrayTaskId=2 ArrayTaskThrottle=2 ")
+    assert await bridge.run("scontrol", "show", "job", f"{array.id}_9") == failed(
+        "", stdout=f"Job {array.id}_9 not found\n"
+    )
+
+
+async def test_scontrol_show_of_what_is_not_there(bridge: Bridge):
+    assert await bridge.run("scontrol", "show", "job", "abc") == failed(
+        "scontrol_print_job error: Invalid job id specified\n"
+    )
+    assert await bridge.run("scontrol", "show", "job", "999") == failed(
+        "slurm_load_jobs error: Invalid job id specified\n"
+    )
+    assert await bridge.run("scontrol", "show", "node", "n77") == failed("", stdout="Node n77 not found\n")
+    assert await bridge.run("scontrol", "show", "partition", "nowhere") == failed(
+        "", stdout="Partition nowhere not found\n"
+    )
+    assert await bridge.out("scontrol", "show", "job") == "No jobs in the system\n"
+
+
+async def test_scontrol_holds_and_releases(bridge: Bridge):
+    job = await bridge.submit(begin_at=NOON + 3600)
+    look = ("squeue", "-h", "-o", "%T|%r|%Q")
+    assert await bridge.run("scontrol", "hold", str(job.id)) == Reply()
+    assert await bridge.out(*look) == "PENDING|JobHeldUser|0\n"
+    assert await bridge.run("scontrol", "release", str(job.id)) == Reply()
+    assert await bridge.out(*look) == "PENDING|None|1\n"
+    assert await bridge.run("scontrol", "hold", str(job.id), caller=ROOT) == Reply()
+    assert await bridge.out(*look) == "PENDING|JobHeldAdmin|0\n"
+    assert await bridge.run("scontrol", "release", str(job.id)) == failed(
+        f"Access/permission denied for job {job.id}\nslurm_suspend error:Access/permission denied\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("argv", "stderr"),
+    [
+        (["hold", "999"], "Invalid job id specified for job 999\nslurm_suspend error:Invalid job id specified\n"),
+        (["hold", "abc"], "Invalid job id specified for job abc\nslurm_suspend error:Invalid job id specified\n"),
+        (["requeue", "999"], "Invalid job id specified for job 999\n"),
+        (["top", "1"], "Access/permission denied for job 1\n"),
+        (["update", "JobId=99999999", "Name=x"], "Invalid job id specified for job 99999999\n"),
+        (["update", "JobName=nosuch", "Comment=x"], "scontrol: error: No jobs with name 'nosuch'\n"),
+        (["update", "NodeName=n1", "State=DRAIN", "Reason=x"], "slurm_update error: Access/permission denied\n"),
+    ],
+)
+async def test_scontrol_refusals(bridge: Bridge, argv: list[str], stderr: str):
+    assert await bridge.run("scontrol", *argv) == failed(stderr)
+
+
+async def test_scontrol_of_anothers_job(bridge: Bridge):
+    job = await bridge.submit(hold=True)
+    assert await bridge.run("scontrol", "update", f"JobId={job.id}", "Name=x", caller=BOB) == failed(
+        f"Invalid user id for job {job.id}\n"
+    )
+    assert await bridge.run("scontrol", "hold", str(job.id), caller=BOB) == failed(
+        f"Invalid user id for job {job.id}\nslurm_suspend error:Invalid user id\n"
+    )
+
+
+async def test_scontrol_requeue_of_a_waiting_job(bridge: Bridge):
+    job = await bridge.submit(hold=True)
+    assert await bridge.run("scontrol", "requeue", str(job.id)) == failed(
+        f"Job is pending execution for job {job.id}\n"
+    )
+
+
+async def test_scontrol_suspends_and_resumes(bridge: Bridge):
+    job = await bridge.submit()
+    assert await bridge.run("scontrol", "suspend", str(job.id)) == failed(
+        f"Access/permission denied for job {job.id}\n"
+    )
+    await bridge.start(job, ON_N1)
+    assert await bridge.run("scontrol", "suspend", str(job.id), caller=ROOT) == Reply()
+    assert await bridge.out("squeue", "-h", "-o", "%t") == "S\n"
+    assert await bridge.run("scontrol", "resume", str(job.id), caller=ROOT) == Reply()
+    assert await bridge.run("scontrol", "resume", str(job.id), caller=ROOT) == failed(
+        f"Job is not suspended for job {job.id}\n"
+    )
+
+
+async def test_scontrol_update(bridge: Bridge):
+    job = await bridge.submit(hold=True, name="u0", time_limit_seconds=600)
+    update = ("scontrol", "update", f"JobId={job.id}")
+    for words in (["Name=u1", "TimeLimit=5"], ["TimeLimit=20"], ["TimeLimit=+5"], ["NumNodes=2"], ["Comment=c2"]):
+        assert await bridge.run(*update, *words) == Reply()
+    assert await bridge.out("squeue", "-h", "-o", "%j|%l|%D|%k") == "u1|25:00|2|c2\n"
+    assert await bridge.run(*update, "Partition=nowhere") == failed(
+        f"Invalid partition name specified for job {job.id}\n"
+    )
+    assert await bridge.run(*update, "Nice=-10") == failed(f"Access/permission denied for job {job.id}\n")
+    assert await bridge.run(*update, "Bogus=1") == failed(
+        "Update of this parameter is not supported: Bogus=1\nRequest aborted\n"
+    )
+
+
+async def test_scontrol_update_of_a_running_job(bridge: Bridge):
+    job = await bridge.submit(time_limit_seconds=600)
+    await bridge.start(job, ON_N1)
+    update = ("scontrol", "update", f"JobId={job.id}")
+    assert await bridge.run(*update, "TimeLimit=20") == failed(f"Access/permission denied for job {job.id}\n")
+    assert await bridge.run(*update, "TimeLimit=5") == Reply()
+    assert await bridge.run(*update, "TimeLimit=20", caller=ROOT) == Reply()
+    late = failed(f"Job is no longer pending execution for job {job.id}\n")
+    assert await bridge.run(*update, "Partition=short") == late
+    assert await bridge.run(*update, "NumCPUs=3") == late
+
+
+async def test_scontrol_update_of_an_arrays_throttle(bridge: Bridge):
+    array = await bridge.submit(array="0-9%2", hold=True)
+    for throttle, shown in (("5", "[0-9%5]"), ("0", "[0-9]")):
+        assert await bridge.run("scontrol", "update", f"JobId={array.id}", f"ArrayTaskThrottle={throttle}") == Reply()
+        assert await bridge.out("squeue", "-h", "-o", "%i") == f"{array.id}_{shown}\n"
+
+
+async def test_scontrol_refuses_a_loop(bridge: Bridge):
+    first = await bridge.submit(hold=True)
+    after = dag.Dependency((dag.Clause(dag.Kind.AFTER_OK, first.id),))
+    second = await bridge.submit(hold=True, dependency=after)
+    assert await bridge.run("scontrol", "update", f"JobId={first.id}", f"Dependency=afterok:{second.id}") == failed(
+        f"Circular job dependency for job {first.id}\n"
+    )
+    assert await bridge.run("scontrol", "update", f"JobId={second.id}", "Dependency=") == Reply()
+    assert await bridge.out("squeue", "-h", "-j", str(second.id), "-o", "%E") == "(null)\n"
+
+
+async def test_an_operator_drains_a_node(bridge: Bridge):
+    words = ("scontrol", "update", "NodeName=n3", "State=DRAIN", "Reason=testing drain")
+    assert await bridge.run(*words, caller=ROOT) == Reply()
+    assert (
+        await bridge.out("sinfo", "-h", "-p", "main", "-o", "%t %N %E") == "drain n3 testing drain\nidle n[1-2] none\n"
+    )
+    assert await bridge.run("scontrol", "update", "NodeName=n3", "State=RESUME", caller=ROOT) == Reply()
+    assert await bridge.run("scontrol", "update", "NodeName=n3", "State=RESUME", caller=ROOT) == failed(
+        "slurm_update error: Invalid node state transition\n"
+    )
+
+
+async def test_sinfo_counts_what_runs(bridge: Bridge):
+    job = await bridge.submit()
+    await bridge.start(job, ON_N1)
+    assert await bridge.out("sinfo", "-h", "-p", "main", "-o", "%t %N %C") == "mix n1 1/7/0/8\nidle n[2-3] 0/16/0/16\n"
+    assert "\n   CPUAlloc=1 CPUEfctv=8 CPUTot=8 " in await bridge.out("scontrol", "show", "node", "n1")
+
+
+async def test_the_script_is_for_its_owner(bridge: Bridge):
+    job = await bridge.submit()
+    script = "#!/bin/sh\necho \udcff\n"
+    assert await bridge.out("scontrol", "write", "batch_script", str(job.id), "-") == script
+    reply = await bridge.run("scontrol", "write", "batch_script", str(job.id))
+    assert reply.stdout == f"batch script for job {job.id} written to slurm-{job.id}.sh\n"
+    assert reply.written == ((f"slurm-{job.id}.sh", b"#!/bin/sh\necho \xff\n"),)
+    assert await bridge.run("scontrol", "write", "batch_script", str(job.id), "-", caller=BOB) == failed(
+        "job script retrieval failed: Access/permission denied\n", 0
+    )
+
+
+async def test_tokens(bridge: Bridge):
+    assert await bridge.out("scontrol", "token") == "SLURM_JWT=alice-1800\n"
+    assert await bridge.out("scontrol", "token", "lifespan=60") == "SLURM_JWT=alice-60\n"
+    assert await bridge.out("scontrol", "token", "username=bob", caller=ROOT) == "SLURM_JWT=bob-1800\n"
+    assert (await bridge.run("scontrol", "token", "username=bob")).exit_code == 1
+    assert await bridge.out("scontrol", "ping") == "Slurmctld(primary) at here is UP\n"
+
+
+# ── sacct ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_sacct_remembers(bridge: Bridge):
+    job = await bridge.submit(name="x")
+    await bridge.start(job, ON_N1)
+    bridge.now += 61
+    await bridge.end(job, End(exit_status=3))
+    bridge.now += 3600
+    fields = ("-n", "-P", "-o", "jobid,state,exitcode,elapsed,reqtres")
+    assert await bridge.out("sacct", "-j", str(job.id), *fields) == (
+        f"{job.id}|FAILED|3:0|00:01:01|billing=1,cpu=1,mem=256M,node=1\n{job.id}.batch|FAILED|3:0|00:01:01|\n"
+    )
+    assert await bridge.out("sacct", "-X", "-n", "-P", "-o", "jobid,jobname") == f"{job.id}|x\n"
+    assert await bridge.out("sacct", "-X", "-n", caller=BOB) == ""
+    assert await bridge.out("sacct", "-n", "-j", "99999999") == ""
+
+
+async def test_sacct_prints_scripts(bridge: Bridge):
+    job = await bridge.submit()
+    assert await bridge.out("sacct", "-B", "-j", str(job.id)) == (
+        f"Batch Script for {job.id}\n{'-' * 80}\n#!/bin/sh\necho \udcff\n"
+    )
+    assert (await bridge.run("sacct", "-B", "-j", str(job.id), caller=BOB)).exit_code == 1
+
+
+async def test_a_task_goes_its_own_way(bridge: Bridge):
+    array = await bridge.submit(array="1-3")
+    await bridge.happen(JobKey(array.id, 2))
+    assert await bridge.run("scontrol", "hold", f"{array.id}_2", caller=ALICE) == Reply()
+    assert await bridge.out("squeue", "-h", "-S", "i", "-o", "%i %r") == (
+        f"{array.id}_2 JobHeldUser\n{array.id}_[1,3] None\n"
+    )
