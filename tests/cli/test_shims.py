@@ -1,0 +1,84 @@
+"""`bridge shims DIR`."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from bridge.cli import shims
+from tests.cli.server import Server
+
+TIMEOUT_SECONDS = 30
+
+
+def test_every_command_is_written_and_can_be_run(tmp_path: Path):
+    paths = shims.write(str(tmp_path / "bin"))
+    assert [os.path.basename(path) for path in paths] == [
+        "sbatch",
+        "squeue",
+        "scancel",
+        "sacct",
+        "scontrol",
+        "sinfo",
+        "srun",
+    ]
+    assert all(os.access(path, os.X_OK) for path in paths)
+
+
+@pytest.mark.parametrize("folder", ["plain", "with blank"])
+def test_a_command_reaches_the_bridge(tmp_path: Path, folder: str):
+    python = tmp_path / folder / "python"
+    python.parent.mkdir()
+    python.symlink_to(shims.sys.executable)
+    shims.write(str(tmp_path / "bin"), str(python))
+    with Server(tmp_path / "s", [{"out": "ok\n", "err": "", "code": 4}]) as server:
+        done = subprocess.run(
+            [tmp_path / "bin" / "squeue", "-n", "a b"],
+            env={"BRIDGE_SOCKET": str(tmp_path / "s")},
+            capture_output=True,
+            timeout=TIMEOUT_SECONDS,
+            check=False,
+        )
+    assert (done.stdout, done.stderr, done.returncode) == (b"ok\n", b"", 4)
+    assert server.bodies[0]["argv"] == ["-n", "a b"]
+
+
+def test_writing_again_renews_our_own(tmp_path: Path):
+    shims.write(str(tmp_path))
+    (tmp_path / "sbatch").write_text(f"#!/old/python\n{shims.MARK}\n")
+    shims.write(str(tmp_path))
+    assert "/old/python" not in (tmp_path / "sbatch").read_text()
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "folder"])
+def test_what_is_not_ours_is_left_alone_and_nothing_is_written(tmp_path: Path, kind: str):
+    foreign = tmp_path / "squeue"
+    if kind == "file":
+        foreign.write_text("#!/bin/sh\necho real\n")
+    elif kind == "link":
+        foreign.symlink_to("/usr/bin/true")
+    else:
+        foreign.mkdir()
+    with pytest.raises(shims.NotOurs, match=str(foreign)):
+        shims.write(str(tmp_path))
+    assert sorted(os.listdir(tmp_path)) == ["squeue"]
+
+
+def test_srun_outside_a_job_says_what_to_do(tmp_path: Path):
+    shims.write(str(tmp_path))
+    done = subprocess.run(
+        [tmp_path / "srun", "hostname"], env={}, capture_output=True, timeout=TIMEOUT_SECONDS, check=False
+    )
+    assert (done.stdout, done.returncode) == (b"", 1)
+    assert done.stderr == (
+        b"srun: error: the bridge starts no allocations from srun yet; put the srun line into a script and submit it "
+        b"with sbatch\n"
+    )
+
+
+def test_srun_in_a_job_is_the_agents(tmp_path: Path):
+    text = shims.text_of("srun", "/opt/py/bin/python")
+    agent = Path(shims.__file__).parents[1] / "agent" / "srun.py"
+    assert text.startswith("#!/opt/py/bin/python -IS\n")
+    assert f'[\'/opt/py/bin/python\', "-I", "-S", "-E", \'{agent}\'] + sys.argv[1:]' in text
