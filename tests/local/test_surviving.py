@@ -227,3 +227,14 @@ class TestHostileSpools:
             assert not os.path.exists(bench.path("ran"))
 
         ground.run(scenario)
+
+
+def test_a_data_folder_that_job_users_cannot_enter_is_told(ground: Ground, caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario(bench: Bench) -> list[str]:
+        caplog.clear()
+        os.chmod(ground.data, 0o700)
+        await bench.again()
+        os.chmod(ground.data, 0o711)
+        return [record.__dict__["path"] for record in caplog.records if "closed to" in record.message]
+
+    assert ground.run(scenario) == ([ground.data] if ground.is_root else [])

@@ -54,6 +54,7 @@ class LocalBackend:
         try:
             for path in (self._data, self._spool, self._run):
                 os.makedirs(path, 0o711 if is_root else 0o700, exist_ok=True)
+            self._say_what_hinders_jobs()
             self._take_lock()
             self._bind_poke()
             known = await self._nursery.open()
@@ -83,6 +84,16 @@ class LocalBackend:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+    def _say_what_hinders_jobs(self) -> None:
+        """Scripts are executed where the spool lies, by users who must be able to get there."""
+        if os.statvfs(self._spool).f_flag & os.ST_NOEXEC:
+            log.error("nothing may be executed on this file system: no job can start", extra={"path": self._spool})
+        path = os.path.abspath(self._spool)
+        while os.geteuid() == 0 and path != "/":
+            if not os.stat(path).st_mode & stat.S_IXOTH:
+                log.error("a folder is closed to the users of jobs", extra={"path": path})
+            path = os.path.dirname(path)
 
     def _take_lock(self) -> None:
         fd = os.open(f"{self._run}/local.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
