@@ -332,11 +332,12 @@ def fit(candidate: Candidate, rooms: Sequence[_Room], *, ignore_state: bool = Fa
         and not room.whole
         and not (size.whole_nodes and room.jobs)
     ]
+    order = {room.node.name: position for position, room in enumerate(rooms)}
     sizes = sorted(size.node_sizes, reverse=True) if size.node_sizes else (0,)
     for count, (suitable, needed) in itertools.product(sizes, _suitable(candidate, usable)):
         nodes_min = max(count or size.nodes_min, needed)
         nodes_max = count or size.nodes_max
-        shares = _spread(candidate, suitable, nodes_min, nodes_max)
+        shares = _spread(candidate, suitable, nodes_min, nodes_max, order)
         if shares is None:
             continue
         if wanted and not wanted <= {s.node for s in shares} and len(shares) >= len(wanted):
@@ -366,57 +367,59 @@ def _suitable(candidate: Candidate, rooms: Sequence[_Room]) -> Iterable[tuple[li
 
 
 def _spread(
-    candidate: Candidate, rooms: Sequence[_Room], nodes_min: int, nodes_max: int | None
+    candidate: Candidate, rooms: Sequence[_Room], nodes_min: int, nodes_max: int | None, order: Mapping[str, int]
 ) -> tuple[Share, ...] | None:
-    """Tasks over nodes: with a fixed number a node, else one each and the rest block by block."""
+    """Tasks over nodes: with a fixed number a node, else one each and the rest block by block.
+
+    `rooms` come best first; the nodes of a job are numbered by `order`, whichever was the better one.
+    """
     size = candidate.size
     capacity: list[tuple[_Room, int]] = []
     for room in rooms:
         tasks = _tasks_that_fit(candidate, room)
         if tasks > 0:
             capacity.append((room, tasks))
-    if len(capacity) < nodes_min:
-        return None
     if size.tasks_per_node:
         capacity = [(room, size.tasks_per_node) for room, tasks in capacity if tasks >= size.tasks_per_node]
-    tasks = size.tasks
-    if size.nodes_max is None and not size.task_count_given and size.tasks_per_node is None:
-        tasks = max(tasks, nodes_min)
-    limit = nodes_max if nodes_max is not None else len(capacity)
     if len(capacity) < nodes_min:
         return None
-    # Fewest nodes first: the roomiest would do, but Slurm takes them in order while they suffice.
-    best = capacity
+    tasks = max(size.tasks, nodes_min)
+    limit = nodes_max if nodes_max is not None else len(capacity)
+    # As seen of Slurm: `-N1-3` takes as many nodes as it can, but none without a task; else as few as hold the tasks.
+    aim = nodes_min if nodes_max is None else min(nodes_max, len(capacity))
+    if candidate.component.tasks is not None:
+        aim = max(nodes_min, min(aim, tasks))
     chosen: list[tuple[_Room, int]] = []
-    for room, most in best:
-        if len(chosen) >= nodes_min and sum(t for _, t in chosen) >= tasks:
-            break
-        if len(chosen) >= limit:
+    for room, most in capacity:
+        if len(chosen) >= limit or (len(chosen) >= aim and sum(t for _, t in chosen) >= tasks):
             break
         chosen.append((room, most))
+    if candidate.component.tasks is None and size.tasks_per_node:
+        tasks = len(chosen) * size.tasks_per_node
+    elif not size.task_count_given:
+        tasks = max(tasks, len(chosen))
     if sum(t for _, t in chosen) < tasks and not size.overcommit:
-        chosen = sorted(capacity, key=lambda entry: -entry[1])[: max(nodes_min, limit)]
+        chosen = sorted(capacity, key=lambda entry: -entry[1])[: max(aim, limit)]
         if sum(t for _, t in chosen) < tasks:
             return None
     if len(chosen) < nodes_min:
         return None
+    chosen.sort(key=lambda entry: order[entry[0].node.name])
     counts = _distribute(tasks, [most for _, most in chosen], size.tasks_per_node, overcommit=size.overcommit)
     return _shares(candidate, [room for room, _ in chosen], counts)
 
 
 def _distribute(tasks: int, most: Sequence[int], per_node: int | None, *, overcommit: bool) -> list[int]:
-    """Every node one, the rest filled up in order."""
-    counts = [min(1, m) for m in most]
-    left = tasks - sum(counts)
+    """Every node one, the rest filled up in order; with --overcommit the same number everywhere, as near as it goes."""
+    if overcommit and per_node is None:
+        each, more = divmod(tasks, len(most))
+        return [each + (k < more) for k in range(len(most))]
+    counts = [1] * len(most)
+    left = tasks - len(most)
     for k, limit in enumerate(most):
-        more = (
-            min(left, (per_node or limit) - counts[k])
-            if not overcommit
-            else min(left, -(-tasks // len(most)) - counts[k])
-        )
-        if more > 0:
-            counts[k] += more
-            left -= more
+        added = max(0, min(left, (per_node or limit) - 1))
+        counts[k] += added
+        left -= added
     if overcommit and left > 0:
         counts[-1] += left
     return counts

@@ -3,6 +3,7 @@
 By the rules of sbatch's manual page and as recorded of 25.11. Pure; knows nothing of which nodes exist.
 """
 
+import math
 from dataclasses import dataclass
 
 from bridge.core.nodes import Partition
@@ -112,10 +113,9 @@ def _tasks(component: Component, gpus: int) -> tuple[int | None, bool]:
 
 
 def _board(component: Component) -> int:
-    """`-B 2:4:1` with all three numbers asks for a task on each place of that board; fewer numbers ask for nothing."""
-    return (component.sockets_per_node or 0) * (component.cores_per_socket or 0) * (
-        component.threads_per_core or 0
-    ) or 1
+    """Tasks that `-B 2:4:1` asks for on a node: one for each place of that board, if all three numbers are given."""
+    places = (component.sockets_per_node, component.cores_per_socket, component.threads_per_core)
+    return math.prod(count or 0 for count in places) or 1
 
 
 def _gpus_of_job(component: Component) -> int:

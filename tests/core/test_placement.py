@@ -117,6 +117,26 @@ class TestRoom:
     def test_the_largest_allowed_number_of_nodes_that_fits_is_taken(self):
         assert len(plan([a_candidate(1, node_sizes=(1, 2, 3))]).placements[0].shares) == 2
 
+    def test_a_range_takes_as_many_nodes_as_it_can_but_none_without_a_task(self):
+        nodes = tuple(a_node(f"n{k}", cpus=4) for k in (1, 2, 3))
+        wide = a_candidate(1, nodes_min=1, nodes_max=3)
+        assert placed(plan([wide], nodes=nodes)) == {1: [("n1", 1, 1), ("n2", 1, 1), ("n3", 1, 1)]}
+        two = a_candidate(1, nodes_min=1, nodes_max=3, tasks=2)
+        assert placed(plan([two], nodes=nodes)) == {1: [("n1", 1, 1), ("n2", 1, 1)]}
+        pairs = a_candidate(1, nodes_min=1, nodes_max=2, tasks_per_node=2)
+        assert placed(plan([pairs], nodes=nodes)) == {1: [("n1", 2, 2), ("n2", 2, 2)]}
+
+    def test_nodes_are_numbered_in_the_partitions_order_whichever_was_named_first(self):
+        assert placed(plan([a_candidate(1, nodes_min=2, node_list=("n2",))])) == {1: [("n1", 1, 1), ("n2", 1, 1)]}
+
+    def test_mincpus_is_given_on_each_node(self):
+        assert placed(plan([a_candidate(1, nodes_min=2, cpus_per_node_min=3)])) == {1: [("n1", 3, 1), ("n2", 3, 1)]}
+
+    def test_overcommitted_tasks_are_spread_evenly(self):
+        assert placed(plan([a_candidate(1, nodes_min=2, tasks=7, overcommit=True)])) == {
+            1: [("n1", 1, 4), ("n2", 1, 3)]
+        }
+
     def test_licences_are_counted(self):
         found = plan([a_candidate(k, licenses=(("matlab", 2),)) for k in (1, 2)], matlab=3)
         assert (list(placed(found)), found.reasons) == ([1], {JobKey(2): (Reason.LICENSES, "")})
