@@ -147,15 +147,19 @@ class _Draft:
 
     job: Job
     clock: Clock
+    whole: bool
     request: dict[str, Any] = field(default_factory=dict)
     component: dict[str, Any] = field(default_factory=dict)
     files: dict[str, Any] = field(default_factory=dict)
     limits: dict[str, Any] = field(default_factory=dict)
 
 
-def change_for(update: Update, job: Job, clock: Clock) -> Change:
-    """Raises BadSetting. Some settings are relative to what the job asks for now."""
-    draft = _Draft(job, clock)
+def change_for(update: Update, job: Job, clock: Clock, *, whole: bool = True) -> Change:
+    """Raises BadSetting. Some settings are relative to what the job asks for now.
+
+    `whole`: the job was named without a task, so that what is said of an array is meant.
+    """
+    draft = _Draft(job, clock, whole)
     for name, value in update.settings:
         try:
             _SETTINGS[name](draft, value)
@@ -246,7 +250,7 @@ def _priority(draft: _Draft, value: str) -> None:
 
 
 def _throttle(draft: _Draft, value: str) -> None:
-    if draft.job.request.array is None or draft.job.task_index is not None:
+    if draft.job.request.array is None or not draft.whole:
         raise BadSetting(
             "scontrol: error: Update of ArrayTaskThrottle is only allowed on ArrayJobId\n"
             "Requested operation not supported on this system for job {}\n"

@@ -7,6 +7,7 @@ from adapters.slurm import durations, errors, hostlist, jobfacts, scontrol, scon
 from adapters.slurm.answer import Answer
 from adapters.slurm.scontrol_show import joined
 from adapters.slurm.selectors import Selected
+from bridge.core.change import Change
 from bridge.core.errors import BridgeError, Conflict, NotFound, NotPermitted
 from bridge.core.indexset import IndexSet
 from bridge.core.job import ON_NODES, WAITING, Job, JobState
@@ -260,24 +261,29 @@ async def _update_one(
         return [f"{errors.text_of('invalid_job_id', '')} for job {word}\n"]
     try:
         jobs = await world.service.show(caller, selector(selected))
-        # One change for each record: some settings are relative to what the job asks for now.
-        said: list[str] = []
-        for job in jobs:
-            change = scontrol_update.change_for(update, job, world.clock(call))
-            tasks = None if job.task_index is None else IndexSet(((job.task_index, job.task_index, 1),))
-            one = Selector(jobfacts.base_id(job), job.waiting if job.is_array and len(jobs) > 1 else tasks)
-            if change.array_throttle is not None:
-                one = Selector(job.id)
-            results = await world.service.update(caller, [one], change)
-            said += [f"{text} for job {word}\n" for text in _texts(caller, "update", results)]
-        if len(said) < len(jobs):
-            # Tasks that have ended do not stand in the way of the others.
-            said = [text for text in said if not text.startswith(errors.text_of("already_finished", ""))]
-        return list(dict.fromkeys(said))
+        results: list[Result] = []
+        for one, change in _changes(update, selected, jobs, world.clock(call)):
+            results += await world.service.update(caller, [one], change)
+        return [f"{text} for job {word}\n" for text in _texts(caller, "update", results)]
     except scontrol_update.BadSetting as bad:
         return [str(bad).replace("{}", word)]
     except BridgeError as error:
         return [f"{errors.text_of(error.code, error.sentence)} for job {word}\n"]
+
+
+def _changes(
+    update: scontrol_update.Update, selected: Selected, jobs: Sequence[Job], clock: durations.Clock
+) -> list[tuple[Selector, Change]]:
+    """One change for all, or one for each record where a setting is relative to what the job asks for now."""
+    whole = selected.tasks is None
+    changes = [scontrol_update.change_for(update, job, clock, whole=whole) for job in jobs]
+    if all(change == changes[0] for change in changes):
+        return [(selector(selected), changes[0])]
+    pairs = []
+    for job, change in zip(jobs, changes, strict=True):
+        tasks = job.waiting if job.task_index is None else IndexSet(((job.task_index, job.task_index, 1),))
+        pairs.append((Selector(jobfacts.base_id(job), tasks), change))
+    return pairs
 
 
 async def _update_nodes(world: World, caller: Caller, update: scontrol_update.NodeUpdate) -> Reply:

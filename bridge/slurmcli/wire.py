@@ -5,7 +5,6 @@ Everything in a call comes from a stranger: sizes and types are checked here, on
 
 import base64
 import binascii
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -142,9 +141,3 @@ def _files(body: object) -> dict[str, bytes | str]:
         except (binascii.Error, ValueError) as error:
             raise BadCall(f"file {name} is not base64") from error
     return files
-
-
-def seconds_in(state: Mapping[str, Any], name: str) -> float | None:
-    """A time that a reply handed over and the client brings back; strangers may have changed it."""
-    value = state.get(name)
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None

@@ -7,6 +7,7 @@ import pytest
 
 from bridge.core import dag
 from bridge.core.job import End, JobKey, Share
+from bridge.core.state import Began, Placed
 from bridge.slurmcli.wire import Reply
 from tests.builders import NOON
 from tests.slurmcli.bridge import ALICE, BOB, ROOT, Bridge, a_bridge
@@ -277,6 +278,17 @@ async def test_scontrol_update_of_an_arrays_throttle(bridge: Bridge):
     for throttle, shown in (("5", "[0-9%5]"), ("0", "[0-9]")):
         assert await bridge.run("scontrol", "update", f"JobId={array.id}", f"ArrayTaskThrottle={throttle}") == Reply()
         assert await bridge.out("squeue", "-h", "-o", "%i") == f"{array.id}_{shown}\n"
+
+
+async def test_scontrol_update_of_an_array_of_which_some_tasks_run(bridge: Bridge):
+    array = await bridge.submit(array="0-3%2")
+    await bridge.happen(JobKey(array.id, 0), Placed(bridge.now, ON_N1), Began(bridge.now, 1))
+    update = ("scontrol", "update", f"JobId={array.id}")
+    assert await bridge.run(*update, "ArrayTaskThrottle=3", "Comment=c") == Reply()
+    assert await bridge.run(*update, "StdOut=/o.%a") == failed(
+        f"Job is no longer pending execution for job {array.id}\n"
+    )
+    assert await bridge.out("squeue", "-h", "-S", "i", "-o", "%i %k") == f"{array.id}_0 c\n{array.id}_[1-3%3] c\n"
 
 
 async def test_scontrol_refuses_a_loop(bridge: Bridge):
