@@ -17,10 +17,11 @@ from bridge.core.users import User
 
 
 def for_batch(job: Job, nodes: Sequence[Share], user: User, site: Site, submitted: Mapping[str, str]) -> dict[str, str]:
-    """The whole environment of the batch script; `submitted` is what --export left of the submitter's."""
-    environment = dict(submitted)
-    for name in [name for name in environment if name in _STALE]:
-        del environment[name]
+    """The whole environment of the batch script; `submitted` is what --export left of the submitter's.
+
+    When sbatch was called inside a job, that job's SLURM_* travel along, as in Slurm, where this job sets none itself.
+    """
+    environment = {name: value for name, value in submitted.items() if name not in _OF_AN_OUTER_JOB}
     environment.update(_of_job(job, nodes, user, site))
     environment.update(_of_options(job, site))
     environment.update(_of_array(job))
@@ -29,29 +30,8 @@ def for_batch(job: Job, nodes: Sequence[Share], user: User, site: Site, submitte
     return environment
 
 
-_STALE = {
-    "SLURM_RESTART_COUNT",
-    "SLURM_CPUS_PER_TASK",
-    "SLURM_TRES_PER_TASK",
-    "SLURM_NTASKS",
-    "SLURM_NPROCS",
-    "SLURM_NTASKS_PER_NODE",
-    "SLURM_MEM_PER_NODE",
-    "SLURM_MEM_PER_CPU",
-    "SLURM_MEM_PER_GPU",
-    "SLURM_STEP_ID",
-    "SLURM_STEPID",
-    "SLURM_ARRAY_JOB_ID",
-    "SLURM_ARRAY_TASK_ID",
-    "SLURM_ARRAY_TASK_COUNT",
-    "SLURM_ARRAY_TASK_MIN",
-    "SLURM_ARRAY_TASK_MAX",
-    "SLURM_ARRAY_TASK_STEP",
-    "SLURM_BRIDGE_AGENT",
-    "SLURM_BRIDGE_KEY_FILE",
-    "BRIDGE_TOKEN_FILE",
-}
-"""Of an outer job, when sbatch was called inside one: they would say something false of this one."""
+_OF_AN_OUTER_JOB = ("SLURM_BRIDGE_AGENT", "SLURM_BRIDGE_KEY_FILE", "BRIDGE_TOKEN_FILE")
+"""Ways to the agent of the job that sbatch was called in; this job has its own."""
 
 
 def for_node(job: Job, k: int) -> dict[str, str]:
