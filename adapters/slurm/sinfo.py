@@ -3,12 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from adapters.slurm import durations, hostlist, node_states, scontrol_show, squeue_help
-from adapters.slurm.answer import ANNOUNCEMENT, VERSION, Answer, getopt_refusal
+from adapters.slurm import durations, hostlist, node_states, sinfo_columns, squeue_help
+from adapters.slurm.answer import ANNOUNCEMENT, Answer, getopt_refusal
 from adapters.slurm.columns import Column, Printer, compile_letters, compile_names
 from adapters.slurm.command_line import BadCommandLine, Grammar, Option
 from adapters.slurm.scontrol_show import NodeUse
-from bridge.core.nodes import NodeState, Partition, Site
+from adapters.slurm.sinfo_columns import Row
+from bridge.core.nodes import NodeState, Site
 
 _GRAMMAR = Grammar(
     [
@@ -80,12 +81,6 @@ class Query:
     dated: bool = False
     sort: str | None = None
     iterate_seconds: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    partition: Partition
-    nodes: tuple[NodeUse, ...]
 
 
 def read(argv: Sequence[str], environ: Mapping[str, str]) -> Query | Answer:
@@ -243,7 +238,7 @@ _OF_PARTITIONS = frozenset("PRalLrsphgIMB")
 
 def _letters(query: Query) -> list[str]:
     if query.letters is None:
-        names = {name.lower(): letter for name, letter in _NAMES.items()}
+        names = {name.lower(): letter for name, letter in sinfo_columns.NAMES.items()}
         return [names.get(word.partition(":")[0].strip().lower(), "") for word in query.long_names.split(",")]
     pieces = query.letters.split("%")[1:]
     letters = [piece.lstrip(".#0123456789")[:1] for piece in pieces]
@@ -256,7 +251,7 @@ def _merge_partitions(query: Query, rows: list[Row]) -> list[Row]:
     letters = _letters(query)
     if "P" in letters or "R" in letters:
         return rows
-    tables = _columns(durations.Clock())
+    tables = sinfo_columns.make(durations.Clock())
     shown = [tables[letter].value for letter in letters if letter in _OF_PARTITIONS]
     keys = [_KINDS[letter] for letter in letters if letter in _KINDS]
     merged: dict[tuple[object, ...], Row] = {}
@@ -273,17 +268,17 @@ def _merge_partitions(query: Query, rows: list[Row]) -> list[Row]:
 def render(query: Query, site: Site, uses: Sequence[NodeUse], clock: durations.Clock) -> Answer:
     rows = rows_of(query, site, uses)
     width = {
-        "P": max([9, *(len(_partition_mark(row.partition)) for row in rows)]),
+        "P": max([9, *(len(sinfo_columns.partition_mark(row.partition)) for row in rows)]),
         "N": max([9, *(len(use.node.name) for row in rows for use in row.nodes)]),
     }
-    columns = _columns(clock)
+    columns = sinfo_columns.make(clock)
     printer: Printer[Row]
     if query.letters is not None:
         letters = query.letters.replace("#P", f"{width['P']}P").replace("#N", f"{width['N']}N")
         printer, bad = compile_letters(letters, columns)
         errors = "".join(f"Invalid node format specification: {letter}\n" for letter in bad)
     else:
-        by_name = {name.lower(): columns[letter] for name, letter in _NAMES.items()}
+        by_name = {name.lower(): columns[letter] for name, letter in sinfo_columns.NAMES.items()}
         printer, bad = compile_names(query.long_names, by_name)
         errors = "".join(f"sinfo: error: Invalid job format specification: {word}\n" for word in bad)
     if query.sort:
@@ -315,219 +310,12 @@ def _number(text: str) -> int:
     return int(digits) if digits.isdigit() else 0
 
 
-# ── columns ───────────────────────────────────────────────────────────────────────────────────────
-
-
-def _partition_mark(partition: Partition) -> str:
-    return partition.name + ("*" if partition.is_default else "")
-
-
-def _least(row: Row, value: Callable[[NodeUse], int]) -> str:
-    """`8`, or `4+` where nodes differ."""
-    numbers = [value(use) for use in row.nodes]
-    if not numbers:
-        return "0"
-    return str(min(numbers)) + ("+" if min(numbers) != max(numbers) else "")
-
-
-def _span(row: Row, text: Callable[[NodeUse], str], number: Callable[[NodeUse], float]) -> str:
-    if not row.nodes:
-        return "0"
-    low, high = min(row.nodes, key=number), max(row.nodes, key=number)
-    return text(low) if number(low) == number(high) else f"{text(low)}-{text(high)}"
-
-
-def _is_out(use: NodeUse) -> bool:
-    return use.node.state is not NodeState.UP
-
-
-def _node_counts(row: Row) -> tuple[int, int, int]:
-    """Allocated (also partly), idle, other."""
-    busy = sum(1 for use in row.nodes if use.cpus and use.node.state is not NodeState.DOWN)
-    out = sum(1 for use in row.nodes if _is_out(use) and (not use.cpus or use.node.state is NodeState.DOWN))
-    return busy, len(row.nodes) - busy - out, out
-
-
-def _cpu_counts(row: Row) -> str:
-    total = sum(use.node.cpus for use in row.nodes)
-    used = sum(use.cpus for use in row.nodes)
-    out = sum(use.node.cpus - use.cpus for use in row.nodes if _is_out(use))
-    return f"{used}/{total - used - out}/{out}/{total}"
-
-
-def _size(partition: Partition) -> str:
-    least = max(1, partition.min_nodes)
-    if partition.max_nodes is None:
-        return f"{least}-infinite"
-    return str(least) if least == partition.max_nodes else f"{least}-{partition.max_nodes}"
-
-
-def _time(seconds: int | None, missing: str) -> str:
-    return missing if seconds is None else durations.short_limit(seconds)
-
-
-def _gres_used(row: Row) -> str:
-    use = row.nodes[0] if row.nodes else None
-    if use is None or not use.node.gres:
-        return "(null)"
-    used = {(name, kind): count for name, kind, count in use.gres}
-    return ",".join(
-        f"{name}:{kind}:{used.get((name, kind), 0)}" if kind else f"{name}:{used.get((name, None), 0)}"
-        for name, kind, _ in use.node.gres
-    )
-
-
-def _columns(clock: durations.Clock) -> dict[str, Column[Row]]:
-    def first(row: Row) -> NodeUse | None:
-        return row.nodes[0] if row.nodes else None
-
-    def reason_user(row: Row) -> str:
-        use = first(row)
-        return (use.node.reason_by or "Unknown") if use and use.node.reason else "Unknown"
-
-    def reason_time(row: Row) -> str:
-        use = first(row)
-        return clock.stamp(use.node.reason_at, "Unknown") if use and use.node.reason else "Unknown"
-
-    def load(use: NodeUse) -> float:
-        return float(use.cpus)
-
-    def free(use: NodeUse) -> int:
-        return max(0, use.node.memory_mib - use.memory_mib)
-
-    def names(row: Row) -> str:
-        return hostlist.compress([use.node.name for use in row.nodes])
-
-    def state(row: Row, of: Callable[[NodeUse], str]) -> str:
-        use = first(row)
-        return of(use) if use else "n/a"
-
-    def geometry(row: Row) -> str:
-        use = first(row)
-        if use is None:
-            return "0:0:0"
-        node = use.node
-        return f"{node.sockets}:{node.cores_per_socket}:{node.threads_per_core}"
-
-    def features(row: Row) -> str:
-        use = first(row)
-        return ",".join(use.node.features) or "(null)" if use else ""
-
-    def memory_used(row: Row) -> str:
-        return str(first_memory.memory_mib) if (first_memory := first(row)) else "0"
-
-    return {
-        "a": Column("AVAIL", lambda row: {"INACTIVE": "inact"}.get(row.partition.state, row.partition.state.lower())),
-        "A": Column("NODES(A/I)", lambda row: "{}/{}".format(*_node_counts(row))),
-        "b": Column("ACTIVE_FEATURES", features),
-        "B": Column("MAX_CPUS_PER_NODE", lambda row: str(row.partition.max_cpus_per_node or "UNLIMITED")),
-        "c": Column("CPUS", lambda row: _least(row, lambda use: use.node.cpus)),
-        "C": Column("CPUS(A/I/O/T)", _cpu_counts),
-        "d": Column("TMP_DISK", lambda row: _least(row, lambda use: use.node.temporary_disk_mib)),
-        "D": Column("NODES", lambda row: str(len(row.nodes))),
-        "e": Column("FREE_MEM", lambda row: _span(row, lambda use: str(free(use)), free)),
-        "E": Column("REASON", lambda row: (row.nodes[0].node.reason if row.nodes else "") or "none"),
-        "f": Column("AVAIL_FEATURES", features),
-        "F": Column("NODES(A/I/O/T)", lambda row: "{}/{}/{}".format(*_node_counts(row)) + f"/{len(row.nodes)}"),
-        "g": Column("GROUPS", lambda row: "all" if (g := row.partition.allow_groups) is None else ",".join(g)),
-        "G": Column("GRES", lambda row: scontrol_show.gres_of(row.nodes[0].node) if row.nodes else ""),
-        "h": Column("OVERSUBSCRIBE", lambda row: scontrol_show.oversubscribe(row.partition)),
-        "H": Column("TIMESTAMP", reason_time),
-        "i": Column("RESERVATION", lambda row: ""),
-        "I": Column("PRIO_JOB_FACTOR", lambda row: "1"),
-        "l": Column("TIMELIMIT", lambda row: _time(row.partition.max_time_seconds, "infinite")),
-        "L": Column("DEFAULTTIME", lambda row: _time(row.partition.default_time_seconds, "n/a")),
-        "m": Column("MEMORY", lambda row: _least(row, lambda use: use.node.memory_mib)),
-        "M": Column("PREEMPT_MODE", lambda row: "OFF"),
-        "n": Column("HOSTNAMES", names),
-        "N": Column("NODELIST", names),
-        "o": Column("NODE_ADDR", names),
-        "O": Column("CPU_LOAD", lambda row: _span(row, lambda use: f"{load(use):.2f}", load)),
-        "p": Column("PRIO_TIER", lambda row: str(row.partition.priority_tier)),
-        "P": Column("PARTITION", lambda row: _partition_mark(row.partition)),
-        "r": Column("ROOT", lambda row: "no"),
-        "R": Column("PARTITION", lambda row: row.partition.name),
-        "s": Column("JOB_SIZE", lambda row: _size(row.partition)),
-        "S": Column("ALLOCNODES", lambda row: "all"),
-        "t": Column("STATE", lambda row: state(row, node_states.compact)),
-        "T": Column("STATE", lambda row: state(row, node_states.long)),
-        "u": Column("USER", reason_user),
-        "U": Column("USER", reason_user),
-        "v": Column("VERSION", lambda row: VERSION),
-        "V": Column("CLUSTER", lambda row: "N/A"),
-        "w": Column("WEIGHT", lambda row: _least(row, lambda use: use.node.weight)),
-        "X": Column("SOCKETS", lambda row: _least(row, lambda use: use.node.sockets)),
-        "Y": Column("CORES", lambda row: _least(row, lambda use: use.node.cores_per_socket)),
-        "z": Column("S:C:T", geometry),
-        "Z": Column("THREADS", lambda row: _least(row, lambda use: use.node.threads_per_core)),
-        "allocmem": Column("ALLOCMEM", memory_used),
-        "gresused": Column("GRES_USED", _gres_used),
-        "complete": Column("STATECOMPLETE", lambda row: state(row, lambda use: node_states.complete(use).lower())),
-        "comment": Column("COMMENT", lambda row: "(null)"),
-        "extra": Column("EXTRA", lambda row: "(null)"),
-        "port": Column("PORT", lambda row: "0"),
-    }
-
-
-_NAMES = {
-    "AllocMem": "allocmem",
-    "AllocNodes": "S",
-    "Available": "a",
-    "Cluster": "V",
-    "Comment": "comment",
-    "Cores": "Y",
-    "CPUs": "c",
-    "CPUsLoad": "O",
-    "CPUsState": "C",
-    "DefaultTime": "L",
-    "Disk": "d",
-    "Extra": "extra",
-    "Features": "f",
-    "features_act": "b",
-    "FreeMem": "e",
-    "Gres": "G",
-    "GresUsed": "gresused",
-    "Groups": "g",
-    "MaxCPUsPerNode": "B",
-    "Memory": "m",
-    "NodeAddr": "o",
-    "NodeAI": "A",
-    "NodeAIOT": "F",
-    "NodeHost": "n",
-    "NodeList": "N",
-    "Nodes": "D",
-    "OverSubscribe": "h",
-    "Partition": "P",
-    "PartitionName": "R",
-    "Port": "port",
-    "PreemptMode": "M",
-    "PriorityJobFactor": "I",
-    "PriorityTier": "p",
-    "Reason": "E",
-    "Reservation": "i",
-    "Root": "r",
-    "Size": "s",
-    "Sockets": "X",
-    "SocketCoreThread": "z",
-    "StateCompact": "t",
-    "StateComplete": "complete",
-    "StateLong": "T",
-    "Threads": "Z",
-    "Time": "l",
-    "TimeStamp": "H",
-    "User": "u",
-    "UserLong": "U",
-    "Version": "v",
-    "Weight": "w",
-}
-"""-O names and the columns they stand for."""
-
 _TEXTS = {
     "usage": USAGE,
     "help": HELP,
     "helpformat": squeue_help.columns_of_four(
         [f"%{letter}" for letter in "SaVYcOCLdfbeGgBmoAFnNDhPRMIpEirsXztTZlHuUvw"]
     ),
-    "helpFormat": squeue_help.columns_of_four(list(_NAMES)),
+    "helpFormat": squeue_help.columns_of_four(list(sinfo_columns.NAMES)),
     "helpstate": "".join(f"{name}\n" for name in node_states.NAMES),
 }

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.slurm import sinfo
+from adapters.slurm import sinfo, sinfo_columns
 from adapters.slurm.answer import Answer
 from adapters.slurm.scontrol_show import NodeUse
 from bridge.core.nodes import NodeState
@@ -129,7 +129,7 @@ def test_every_column_prints():
         text_of("-o", "".join(f"%{letter}|" for letter in "aAbBcCdDeEfFgGhHiIlLmMnNoOpPrRsStTuUvVwXYzZ")).count("\n")
         == 7
     )
-    names = sinfo.squeue_help.columns_of_four(list(sinfo._NAMES)).split()
+    names = sinfo.squeue_help.columns_of_four(list(sinfo_columns.NAMES)).split()
     assert text_of("-O", ",".join(names)).count("\n") == 7
 
 
