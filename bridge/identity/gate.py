@@ -115,8 +115,10 @@ class Gate:
 
     # ── tokens ────────────────────────────────────────────────────────────────────────────────────
 
-    def issue(self, user: User, lifespan_seconds: float) -> str:
-        """A token with which whoever holds it is `user`."""
+    def issue(self, user: User, lifespan_seconds: float | None) -> str:
+        """A token with which whoever holds it is `user`. None: for as long as may be."""
+        if lifespan_seconds is None:
+            lifespan_seconds = self._max_token_seconds
         if not 1 <= lifespan_seconds <= self._max_token_seconds:
             raise Refused(
                 f"a token lives from 1 to {self._max_token_seconds} seconds", code="invalid_lifespan", field="lifespan"

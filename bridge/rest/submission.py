@@ -1,0 +1,206 @@
+"""From a JSON body to a draft: the same reading as sbatch's, with the same report.
+
+    {"script": "#!/bin/bash\\nsrun hostname\\n",          or "script_base64"; none with --wrap
+     "script_name": "train.sh", "arguments": ["a", "b"],
+     "options": ["--nodes=2", "-t", "10"],               as on sbatch's command line
+     "fields": {"nodes": 2, "requeue": true},            the same by name: --nodes=2 --requeue
+     "working_directory": "/home/alice", "environment": {"OMP_NUM_THREADS": "4"}}
+
+There is one parser of options, sbatch's; what it cannot do over HTTP (wait, read files here) is refused.
+"""
+
+import base64
+import binascii
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from adapters.slurm import errors
+from adapters.slurm import request as sbatch
+from bridge.core.errors import Refused
+from bridge.core.nodes import Site
+from bridge.core.report import Report, Treatment
+from bridge.core.request import JobRequest, Origin
+from bridge.core.users import Caller
+from bridge.rest import bodies
+from bridge.service import Draft
+
+FIELDS = frozenset(
+    {
+        "script",
+        "script_base64",
+        "script_name",
+        "arguments",
+        "options",
+        "fields",
+        "working_directory",
+        "environment",
+    }
+)
+DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
+UMASK = 0o022
+_SUBMIT_FAILED = "Batch job submission failed: "
+_NAME_OF_TEXT = {text: code for code, (_, text) in errors.ERRORS.items()}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Read:
+    """A body that was understood."""
+
+    request: JobRequest
+    script: bytes
+    environment: bytes
+    report: Report
+    test_only: bool
+
+    def draft(self, idempotency_key: str | None = None) -> Draft:
+        return Draft(self.request, self.script, self.environment, self.report, idempotency_key)
+
+
+def read(body: Mapping[str, Any], caller: Caller, site: Site, now: float, where: str = "") -> Read:
+    """`where`: prefix for the names of fields in refusals, such as `members[2].`."""
+    for name in body:
+        if name not in FIELDS:
+            bodies.refuse_unknown(body, FIELDS, where)
+    script = _script(body, where)
+    script_name = _script_name(body, where) if script is not None else None
+    arguments = bodies.texts(body, "arguments", where)
+    positional = () if script_name is None else (script_name, *arguments)
+    call = sbatch.Call(
+        argv=(*_options(body, where), *positional),
+        environ=_environment(body, caller, where),
+        working_directory=_working_directory(body, caller, where),
+        umask=UMASK,
+        rlimits=(),
+        host="",
+        user=caller.user,
+        is_root=caller.user.uid == 0,
+        now=now,
+        files={},
+    )
+    parsed = sbatch.read(call, site)
+    if isinstance(parsed, sbatch.Needs):
+        files = {wanted: _file(wanted, script_name, script, where) for wanted in parsed.files}
+        parsed = sbatch.read(dataclasses.replace(call, files=files), site)
+    if isinstance(parsed, sbatch.Needs):
+        raise bodies.wrong(f"{where}options", f"{parsed.files[0]} cannot be read over HTTP", "invalid_option")
+    if isinstance(parsed, sbatch.Answer):
+        raise _refused(parsed, where)
+    if parsed.wait:
+        raise bodies.wrong(
+            f"{where}options", "--wait is for the command; ask GET /v1/jobs/ID?wait_seconds=…", "invalid_option"
+        )
+    request = dataclasses.replace(parsed.request, origin=Origin.HTTP)
+    return Read(request, parsed.script, parsed.environment, parsed.report, parsed.test_only)
+
+
+def _script(body: Mapping[str, Any], where: str) -> bytes | None:
+    plain, encoded = bodies.text(body, "script", where), bodies.text(body, "script_base64", where)
+    if plain is not None and encoded is not None:
+        raise bodies.wrong(f"{where}script_base64", "script is given too")
+    if encoded is not None:
+        try:
+            return base64.b64decode(encoded, validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise bodies.wrong(f"{where}script_base64", "base64 is expected") from error
+    return None if plain is None else _bytes(plain, f"{where}script")
+
+
+def _script_name(body: Mapping[str, Any], where: str) -> str:
+    name = bodies.text(body, "script_name", where)
+    if name is None:
+        return "script"
+    if not name or name.startswith("-") or "/" in name or "\0" in name or len(name) > 255:
+        raise bodies.wrong(f"{where}script_name", "a file's plain name is expected, without / and not starting with -")
+    return name
+
+
+def _bytes(text: str, field: str) -> bytes:
+    """Bytes that are no UTF-8 may come as Python's surrogate escapes."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        raise bodies.wrong(field, "a text of Unicode characters is expected") from error
+
+
+def _options(body: Mapping[str, Any], where: str) -> list[str]:
+    words = list(bodies.texts(body, "options", where))
+    if "--" in words:
+        raise bodies.wrong(f"{where}options", "-- is not taken here: the script is its own field")
+    for name, value in bodies.table(body, "fields", where).items():
+        words += _option_of(name, value, f"{where}fields.{name}")
+    for word in words:
+        if "\0" in word:
+            raise bodies.wrong(f"{where}options", "a NUL character cannot be in an option")
+        _bytes(word, f"{where}options")
+    return words
+
+
+def _option_of(name: str, value: object, field: str) -> list[str]:
+    option = "--" + name.replace("_", "-")
+    if not name.replace("_", "").replace("-", "").isalnum() or name.startswith("-"):
+        raise bodies.wrong(field, "the long name of an option of sbatch is expected")
+    if value is None or value is False:
+        return []
+    if value is True:
+        return [option]
+    if isinstance(value, str | int):
+        return [f"{option}={value}"]
+    if isinstance(value, list) and all(isinstance(item, str | int) and not isinstance(item, bool) for item in value):
+        return [f"{option}={','.join(map(str, value))}"]
+    raise bodies.wrong(field, "a text, a whole number, a list of those, true, false or null is expected")
+
+
+def _environment(body: Mapping[str, Any], caller: Caller, where: str) -> dict[str, str]:
+    user = caller.user
+    usual = {"PATH": DEFAULT_PATH, "HOME": user.home, "USER": user.name, "LOGNAME": user.name, "SHELL": user.shell}
+    given = bodies.table(body, "environment", where)
+    for name, value in given.items():
+        if not isinstance(value, str) or "\0" in value or "\0" in name or not name or "=" in name:
+            raise bodies.wrong(f"{where}environment", "names and values are texts; no NUL, no = in a name")
+        if not (name.isascii() and value.isascii()):
+            _bytes(name + value, f"{where}environment")
+    return {**usual, **given}
+
+
+def _working_directory(body: Mapping[str, Any], caller: Caller, where: str) -> str:
+    path = bodies.text(body, "working_directory", where)
+    if path is None:
+        return caller.user.home
+    if not path.startswith("/") or "\0" in path:
+        raise bodies.wrong(f"{where}working_directory", "an absolute path is expected")
+    _bytes(path, f"{where}working_directory")
+    return path
+
+
+def _file(wanted: str, script_name: str | None, script: bytes | None, where: str) -> bytes:
+    kind, _, path = wanted.partition(": ")
+    if kind == "file":
+        raise bodies.wrong(f"{where}options", f"the file {path} cannot be read over HTTP", "invalid_option")
+    if script is None:
+        raise bodies.wrong(f"{where}script", "a script is needed, or the option --wrap", "script_missing")
+    if kind == "script" and path.rpartition("/")[2] != script_name:
+        raise bodies.wrong(f"{where}options", f"{path!r} is no option; the script is its own field", "invalid_option")
+    return script
+
+
+def _refused(answer: sbatch.Answer, where: str) -> Refused:
+    """What sbatch would print, as one sentence."""
+    lines = [line.removeprefix("sbatch: ").removeprefix("error: ") for line in answer.stderr.splitlines() if line]
+    if not lines:
+        return bodies.wrong(f"{where}options", "this asks sbatch to print something, not to submit", "invalid_option")
+    code = next(
+        (_NAME_OF_TEXT.get(line.removeprefix(_SUBMIT_FAILED), "") for line in lines if _SUBMIT_FAILED in line), ""
+    )
+    sentence = "; ".join(line.removeprefix(_SUBMIT_FAILED) for line in lines if not line.startswith("Try "))
+    return Refused(sentence, code=code or "invalid_option", field=f"{where}options")
+
+
+def notes(report: Report) -> list[dict[str, str]]:
+    """What the submitter should know: all that was not simply done."""
+    told = [
+        {"option": e.text, "source": e.source, "treatment": e.treatment.value, "sentence": e.sentence}
+        for e in report.entries
+        if e.treatment is not Treatment.ACTED_ON
+    ]
+    return told + [{"option": "", "source": "", "treatment": "warning", "sentence": text} for text in report.warnings]
