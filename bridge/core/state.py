@@ -345,6 +345,7 @@ def _update_waiting(job: Job, event: Updated) -> Step:
         partition=event.partition,
         begin_at=event.begin_at,
         priority=event.priority,
+        held_by_admin=job.held_by_admin and event.priority == 0,
         dependency_text=event.dependency_text,
         # What it waits for may have changed: looked at afresh.
         reason=job.reason if event.priority == 0 else Reason.NONE,
@@ -368,9 +369,17 @@ def _begin_completing(job: Job, event: Began) -> Step:
     return job.changed(started_at=event.at), [WakeDependants(job.id)]
 
 
+def _awake(job: Job, at: float) -> Job:
+    """What ends a suspended job ends its standing still."""
+    if job.suspended_at is None:
+        return job
+    stood_still = max(0.0, at - job.suspended_at)
+    return replace(job, suspended_at=None, suspended_seconds=job.suspended_seconds + stood_still)
+
+
 def _stop(job: Job, event: StopAsked) -> Step:
     stop = Stop("cancel", event.by_uid, event.at)
-    return job.changed(state=JobState.COMPLETING, stop=stop, cancelled_by_uid=event.by_uid), [
+    return _awake(job, event.at).changed(state=JobState.COMPLETING, stop=stop, cancelled_by_uid=event.by_uid), [
         EndGroup(job.attempt, "cancel")
     ]
 
@@ -384,7 +393,7 @@ def _stop_again(job: Job, event: StopAsked) -> Step:
 
 def _requeue_on_nodes(job: Job, event: Requeued) -> Step:
     kind = "special_exit" if event.special_exit else "requeue_hold" if event.hold else "requeue"
-    return job.changed(state=JobState.COMPLETING, stop=Stop(kind, event.by_uid, event.at)), [
+    return _awake(job, event.at).changed(state=JobState.COMPLETING, stop=Stop(kind, event.by_uid, event.at)), [
         EndGroup(job.attempt, "requeue")
     ]
 
@@ -393,7 +402,7 @@ def _fail_on_nodes(job: Job, event: NodeFailed) -> Step:
     if event.attempt != job.attempt:
         return job, []
     stop = Stop("node_fail", None, event.at)
-    return job.changed(state=JobState.COMPLETING, stop=stop, reason_detail=event.why), [
+    return _awake(job, event.at).changed(state=JobState.COMPLETING, stop=stop, reason_detail=event.why), [
         EndGroup(job.attempt, "requeue")
     ]
 
@@ -426,6 +435,7 @@ def _not_started(job: Job, event: NotStarted) -> Step:
 def _end(job: Job, event: Ended) -> Step:
     if event.attempt != job.attempt:
         return job, [Forget(event.attempt)]
+    job = _awake(job, event.at)
     if job.stop is not None and job.stop.kind == "node_fail":
         return _fail_node(job, event.at, event.attempt, job.reason_detail, event.end)
     if job.stop is not None and job.stop.kind != "cancel":
@@ -476,6 +486,7 @@ def _with_code(end: End, exit_status: int, signal: int) -> End:
 def _lose(job: Job, event: Lost) -> Step:
     if event.attempt != job.attempt:
         return job, [Forget(event.attempt)]
+    job = _awake(job, event.at)
     if job.stop is not None and job.stop.kind == "cancel":
         ended = job.changed(
             state=JobState.CANCELLED,
@@ -525,7 +536,7 @@ def _queue_again(job: Job, at: float, kind: str, *, was_started: bool) -> Step:
         end=None,
         stop=None,
         cancelled_by_uid=None,
-        suspended_at=None,
+        suspended_seconds=0.0,
     ), []
 
 
@@ -535,11 +546,14 @@ def _requeue_final(job: Job, event: Requeued) -> Step:
 
 
 def _hold_waiting_again(job: Job, event: Requeued) -> Step:
-    """requeuehold of a job that waits is a hold."""
+    """requeuehold of a job that waits is a hold; a plain requeue has nothing to do."""
+    if not (event.hold or event.special_exit):
+        return job, []
     return job.changed(
         state=JobState.SPECIAL_EXIT if event.special_exit else job.state,
         priority=0,
         reason=Reason.REQUEUED_HELD,
+        reason_detail="",
         eligible_at=None,
     ), []
 
@@ -549,10 +563,7 @@ def _suspend(job: Job, event: Suspended) -> Step:
 
 
 def _resume(job: Job, event: Resumed) -> Step:
-    since = job.suspended_at if job.suspended_at is not None else event.at
-    return job.changed(
-        state=JobState.RUNNING, suspended_at=None, suspended_seconds=job.suspended_seconds + event.at - since
-    ), [Pause(job.attempt, resume=True)]
+    return _awake(job, event.at).changed(state=JobState.RUNNING), [Pause(job.attempt, resume=True)]
 
 
 def _update_running(job: Job, event: Updated) -> Step:
@@ -627,8 +638,10 @@ def broken_invariants(job: Job) -> list[str]:
         wrong.append("on nodes without an attempt")
     if job.state in ON_NODES and job.priority == 0:
         wrong.append("held but on nodes")
-    if job.state is JobState.SUSPENDED and job.suspended_at is None:
-        wrong.append("suspended without a time")
+    if (job.state is JobState.SUSPENDED) != (job.suspended_at is not None):
+        wrong.append("the time of a suspension is on record exactly while suspended")
+    if job.held_by_admin and job.priority > 0:
+        wrong.append("held by an operator, yet not held")
     if job.restarts > job.attempt:
         wrong.append("more restarts than attempts")
     if job.started_at is not None and job.ended_at is not None and job.ended_at < job.started_at:

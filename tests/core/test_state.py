@@ -99,6 +99,23 @@ class TestSteps:
         job, _ = state.advance(job, state.Resumed(NOON + 25, 0))
         assert (job.state, job.suspended_seconds) == (JobState.RUNNING, 15.0)
 
+    def test_a_suspended_job_that_is_cancelled_no_longer_stands_still(self):
+        job, _ = state.advance(a_job(state=JobState.RUNNING), state.Suspended(NOON + 10, 0))
+        job, _ = state.advance(job, state.StopAsked(NOON + 30, 1001))
+        assert (job.state, job.suspended_at, job.suspended_seconds) == (JobState.COMPLETING, None, 20.0)
+
+    def test_a_plain_requeue_of_a_waiting_job_does_nothing_and_one_with_hold_holds_it(self):
+        waiting = a_job(reason=Reason.RESOURCES)
+        assert state.advance(waiting, state.Requeued(NOON, 1001)) == (waiting, [])
+        held, _ = state.advance(waiting, state.Requeued(NOON, 1001, hold=True))
+        assert (held.state, held.priority, held.reason) == (JobState.PENDING, 0, Reason.REQUEUED_HELD)
+
+    def test_a_change_of_priority_releases_what_an_operator_held(self):
+        held, _ = state.advance(a_job(), state.Held(NOON, 0, by_admin=True))
+        changed = state.Updated(NOON + 1, 0, "Priority", held.request, 1800, "main", None, priority=5)
+        job, _ = state.advance(held, changed)
+        assert (job.priority, job.held_by_admin, job.reason) == (5, False, Reason.NONE)
+
 
 def test_every_reason_has_a_sentence():
     assert set(SENTENCES) == set(Reason)
@@ -139,6 +156,17 @@ events = st.one_of(
     st.builds(state.DeadlineMissed, times),
     st.builds(state.Suspended, times, uids),
     st.builds(state.Resumed, times, uids),
+    st.builds(
+        state.Updated,
+        times,
+        uids,
+        st.just("Priority"),
+        st.just(a_job().request),
+        st.sampled_from([60, 1800]),
+        st.just("main"),
+        st.none(),
+        priority=st.sampled_from([0, 1, 7]),
+    ),
 )
 
 
