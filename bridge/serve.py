@@ -1,0 +1,224 @@
+"""The running bridge: its parts made from the settings, joined, started, and stopped again.
+
+A stop leaves jobs alone: what runs goes on, and the next start finds it.
+"""
+
+import asyncio
+import contextlib
+import datetime
+import gc
+import importlib.metadata
+import logging
+import os
+import secrets
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bridge import listener, settings
+from bridge.backends.local.backend import LocalBackend
+from bridge.backends.port import Backend
+from bridge.cli import shims
+from bridge.core.errors import BridgeError, Unavailable
+from bridge.identity import tls, tokens
+from bridge.identity.gate import Gate
+from bridge.identity.people import People
+from bridge.reconcile import retention
+from bridge.reconcile.loop import Reconciler
+from bridge.rest import application
+from bridge.service import Service
+from bridge.slurmcli import router as commands
+from bridge.store import schema
+from bridge.store.records import Ages
+from bridge.store.store import Store
+
+log = logging.getLogger(__name__)
+
+AGAIN_SECONDS = 2.0
+"""After a failure of a task that must run for ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that runs, joined."""
+
+    store: Store
+    service: Service
+    gate: Gate
+    people: People
+    backends: dict[str, Backend]
+
+
+async def serve(found: settings.Settings) -> None:
+    """Until SIGTERM or SIGINT. Says on standard output when it is ready, in one line."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    make_data_directory(found.server.data_directory)
+    make_first_schema(found.store.url)
+    async with opened(found) as parts:
+        app = application.make(
+            parts.service,
+            parts.gate,
+            parts.people,
+            stopping,
+            version=version(),
+            others=[commands.make(parts.service, parts.gate.issue, parts.people.find)],
+        )
+        certificate = certificate_of(found, socket.gethostname()) if found.server.tcp_host else None
+        listeners = _listeners(found.server, app, certificate)
+        tasks = [
+            asyncio.create_task(_for_ever("reconciler", lambda: _reconcile(parts))),
+            asyncio.create_task(_for_ever("retention", lambda: _forget(parts.store, found.retention))),
+            *(asyncio.create_task(one.run_until_stopped()) for one in listeners),
+        ]
+        try:
+            for one in listeners:
+                await one.ready.wait()
+            _make_start_cheap()
+            _say_ready(found.server, certificate)
+            await stopping.wait()
+            log.info("stopping; jobs go on")
+        finally:
+            for one in listeners:
+                one.stop()
+            await asyncio.gather(*tasks[2:], return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+    log.info("stopped")
+
+
+# ── making ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def version() -> str:
+    try:
+        return importlib.metadata.version("bridge")
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def make_data_directory(path: Path) -> None:
+    """Nobody but its owner may write there; root's may be passed through, because jobs' spools lie in it."""
+    try:
+        for folder, mode in ((path, 0o711 if os.geteuid() == 0 else 0o700), (path / "keys", 0o700)):
+            folder.mkdir(mode=mode, parents=True, exist_ok=True)
+        status = path.stat()
+        if status.st_uid not in (0, os.geteuid()) or status.st_mode & 0o022:
+            raise Unavailable(f"the data directory {path} must belong to the bridge's user, writable by nobody else")
+        shims.write(str(path / "bin"))
+    except shims.NotOurs as error:
+        raise Unavailable(f"the data directory {path} cannot be used: {error}") from error
+    except OSError as error:
+        raise Unavailable(f"the data directory {path} cannot be used: {error.strerror}: {error.filename}") from error
+
+
+def make_first_schema(url: str) -> None:
+    """Of a database without any. One that has an older schema waits for `bridge db upgrade`."""
+    if schema.current(url) is None:
+        schema.upgrade(url)
+
+
+@contextlib.asynccontextmanager
+async def opened(found: settings.Settings) -> AsyncIterator[Parts]:
+    store = await Store.open(found.store.url, requeue_window_seconds=found.store.requeue_window_seconds)
+    try:
+        people = People(found.users)
+        backends = make_backends(found)
+        gate = Gate(
+            store,
+            people,
+            tokens.load_key(found.server.data_directory / "keys"),
+            operators=found.server.operators,
+            own_uid=os.geteuid(),
+            max_token_seconds=found.server.max_token_seconds,
+        )
+        yield Parts(store, Service(store, found.site, backends, people.find), gate, people, backends)
+    finally:
+        await store.close()
+
+
+def make_backends(found: settings.Settings) -> dict[str, Backend]:
+    made: dict[str, Backend] = {}
+    for backend in found.backends:
+        nodes = [node for node in found.nodes if node.backend == backend.name]
+        made[backend.name] = LocalBackend(backend.name, str(found.server.data_directory), nodes)
+    return made
+
+
+def certificate_of(found: settings.Settings, host_name: str) -> tls.Certificate:
+    server = found.server
+    if server.tls_certificate is not None and server.tls_key is not None:
+        certificate = tls.given(server.tls_certificate, server.tls_key)
+    else:
+        names = [host_name, "localhost", "127.0.0.1", "::1", *server.tls_names]
+        if server.tcp_host and server.tcp_host not in ("0.0.0.0", "::"):  # noqa: S104 — compared, not bound
+            names.append(server.tcp_host)
+        now = datetime.datetime.now(datetime.UTC)
+        certificate = tls.ensure(server.data_directory / "keys", names, now)
+    if certificate.expires_at <= datetime.datetime.now(datetime.UTC):
+        raise Unavailable(f"the certificate {certificate.certificate} expired on {certificate.expires_at:%Y-%m-%d}")
+    return certificate
+
+
+def _listeners(server: settings.Server, app: object, certificate: tls.Certificate | None) -> list[listener.Listener]:
+    # As root everybody may connect: the kernel says who it is.
+    mode = 0o666 if os.geteuid() == 0 else 0o600
+    made = [listener.Listener(app, listener.bind_unix(server.socket, mode))]
+    if server.tcp_host is not None:
+        tcp = listener.bind_tcp(server.tcp_host, server.tcp_port)
+        made.append(listener.Listener(app, tcp, certificate=certificate))
+    return made
+
+
+def _make_start_cheap() -> None:
+    """What lives as long as the process need not be looked at by each collection."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+
+
+def _say_ready(server: settings.Server, certificate: tls.Certificate | None) -> None:
+    line = f"bridge {version()} is ready at {server.socket}"
+    if certificate is not None:
+        line += f" and {server.tcp_host} port {server.tcp_port}, certificate SHA-256 {certificate.fingerprint}"
+        log.info("certificate", extra={"path": certificate.certificate, "sha256": certificate.fingerprint})
+    log.info("ready", extra={"socket": server.socket})
+    with contextlib.suppress(BrokenPipeError):  # whoever waited for it may have gone
+        print(line, flush=True)
+
+
+# ── what runs all the time ────────────────────────────────────────────────────────────────────────
+
+
+async def _reconcile(parts: Parts) -> None:
+    reconciler = Reconciler(
+        parts.store,
+        parts.service,
+        parts.backends,
+        parts.service.site,
+        parts.people.find,
+        parts.gate.issue_for_job,
+        owner=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
+    )
+    await reconciler.run()
+
+
+async def _forget(store: Store, ages: settings.Retention) -> None:
+    await retention.keep_forgetting(store, Ages(ages.jobs_seconds, ages.history_seconds, ages.scripts_seconds))
+
+
+async def _for_ever(name: str, run: Callable[[], Awaitable[None]]) -> None:
+    """Again after a failure, from the beginning: what it knew is in the database."""
+    while True:
+        try:
+            await run()
+        except BridgeError as error:
+            log.warning("a part failed and is started again", extra={"part": name, "why": error.sentence})
+        except Exception:
+            log.exception("a part failed and is started again", extra={"part": name})
+        await asyncio.sleep(AGAIN_SECONDS)
