@@ -1,8 +1,8 @@
 """Which waiting jobs may start now, on which nodes, and why the others may not. Pure.
 
-Order: partition's tier, priority, nice, submission, id. The first job that finds no room gets a reservation
-at the earliest time at which running jobs leave enough; a later job may start only where it ends before
-that, or takes nothing that the reservation needs (EASY backfill). Memory, CPUs and devices are counted.
+Order: partition's tier, priority, nice, submission, id. In each partition the first job that finds no room
+gets a reservation at the earliest time at which running jobs leave enough; a later job may start only where
+it ends before that, or takes nothing that the reservation needs (EASY backfill). Memory, CPUs and devices are counted.
 """
 
 import bisect
@@ -94,6 +94,8 @@ def plan(
     reasons: dict[JobKey, tuple[Reason, str]] = {}
     estimates: dict[JobKey, tuple[float, tuple[Share, ...]]] = {}
     hopeless: dict[tuple[object, ...], tuple[Reason, str]] = {}
+    headed: set[str] = set()
+    """Partitions in which a job waits for room: those behind it wait for their turn."""
     tried = 0
     for candidate in order:
         shape = (
@@ -117,9 +119,10 @@ def plan(
                 continue
             tried += 1
             hopeless[shape] = found
-            if found[0] is Reason.RESOURCES and board.is_reserved:
+            if found[0] is Reason.RESOURCES and not headed.isdisjoint(candidate.partitions):
                 found = (Reason.PRIORITY, "")
             elif found[0] is Reason.RESOURCES:
+                headed.update(candidate.partitions)
                 at_shares = board.reserve(candidate, by_name)
                 if at_shares is not None:
                     estimates[candidate.keys[position]] = at_shares
@@ -203,13 +206,8 @@ class _Board:
                 if share.node in self._rooms:
                     self._rooms[share.node].take(share, whole=job.whole_nodes)
         self._running.sort(key=lambda job: job.ends_at)
-        self._reserved_at = FOREVER
-        self._spare: dict[str, _Room] | None = None
-        """What the reservation leaves free at its time; None: no reservation yet."""
-
-    @property
-    def is_reserved(self) -> bool:
-        return self._spare is not None
+        self._reservations: list[tuple[float, dict[str, _Room]]] = []
+        """(time, what is left free at that time) of the first blocked job of each partition."""
 
     def place(self, candidate: Candidate, by_name: Mapping[str, Partition]) -> Placement | tuple[Reason, str]:
         """Take the room for one piece, or say why there is none now."""
@@ -229,7 +227,7 @@ class _Board:
             if shares is None:
                 why = self._why_not(candidate, usable)
                 continue
-            if not self._leaves_reservation(candidate, shares):
+            if not self._leaves_reservations(candidate, shares):
                 why = (Reason.PRIORITY, "")
                 continue
             self._take(candidate, shares)
@@ -241,27 +239,31 @@ class _Board:
         whole = candidate.size.whole_nodes
         for share in shares:
             self._rooms[share.node].take(share, whole=whole)
-            if self._spare is not None and ends_at > self._reserved_at:
-                self._spare[share.node].take(share, whole=whole)
+            for reserved_at, spare in self._reservations:
+                if ends_at > reserved_at:
+                    spare[share.node].take(share, whole=whole)
         for name, count in candidate.licenses:
             self._licenses[name] = self._licenses.get(name, 0) - count
         job = Running(candidate.keys[0], shares, ends_at, candidate.licenses, whole)
         bisect.insort(self._running, job, key=lambda r: r.ends_at)
 
-    def _leaves_reservation(self, candidate: Candidate, shares: tuple[Share, ...]) -> bool:
-        if self._spare is None or self._now + candidate.time_limit_seconds <= self._reserved_at:
-            return True
-        return all(_has_room(self._spare[share.node], share, whole=candidate.size.whole_nodes) for share in shares)
+    def _leaves_reservations(self, candidate: Candidate, shares: tuple[Share, ...]) -> bool:
+        ends_at = self._now + candidate.time_limit_seconds
+        return all(
+            _has_room(spare[share.node], share, whole=candidate.size.whole_nodes)
+            for reserved_at, spare in self._reservations
+            if ends_at > reserved_at
+            for share in shares
+        )
 
     def reserve(self, candidate: Candidate, by_name: Mapping[str, Partition]) -> tuple[float, tuple[Share, ...]] | None:
-        """Keep the earliest room for the first blocked job."""
+        """Keep the earliest room for the first blocked job of a partition."""
         found, rooms = self._walk(candidate, by_name)
         if found is None or rooms is None:
             return None
-        self._reserved_at = found[0]
         for share in found[1]:
             rooms[share.node].take(share, whole=candidate.size.whole_nodes)
-        self._spare = rooms
+        self._reservations.append((found[0], rooms))
         return found
 
     def earliest(

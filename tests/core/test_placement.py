@@ -176,6 +176,23 @@ class TestOrder:
             JobKey(3): (Reason.PRIORITY, ""),
         }
 
+    def test_each_partition_has_its_own_first_in_line(self):
+        full = a_running(9, NOW + 50, Share("n1", 4, 0, 4), Share("n2", 4, 0, 4))
+        other = Partition("other", "local", ("n2",))
+        waiting = [
+            a_candidate(1, partition=FIRST),
+            a_candidate(2, partition=FIRST),
+            a_candidate(3, partition=other),
+            a_candidate(4, partition=other),
+        ]
+        found = placement.plan(waiting, [full], NODES, (FIRST, other), {}, NOW)
+        assert {key.id: reason for key, (reason, _) in found.reasons.items()} == {
+            1: Reason.RESOURCES,
+            2: Reason.PRIORITY,
+            3: Reason.RESOURCES,
+            4: Reason.PRIORITY,
+        }
+
     def test_a_short_job_is_backfilled_and_a_long_one_is_not(self):
         half = a_running(9, NOW + 100, Share("n1", 4, 0, 4))
         large = a_candidate(1, nodes_min=2, exclusive="node")
