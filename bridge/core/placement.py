@@ -98,14 +98,7 @@ def plan(
     """Partitions in which a job waits for room: those behind it wait for their turn."""
     tried = 0
     for candidate in order:
-        shape = (
-            candidate.component,
-            candidate.partitions,
-            candidate.size,
-            candidate.licenses,
-            candidate.uid,
-            candidate.time_limit_seconds,
-        )
+        shape = _shape(candidate)
         if shape in hopeless or tried >= depth:
             reason = hopeless.get(shape, (Reason.PRIORITY, ""))
             reasons[candidate.keys[0]] = (Reason.PRIORITY, "") if reason[0] is Reason.RESOURCES else reason
@@ -131,6 +124,23 @@ def plan(
                 _estimate(board, candidate, by_name, estimates)
             break
     return Plan(tuple(placements), reasons, estimates)
+
+
+def _shape(candidate: Candidate) -> tuple[object, ...]:
+    """Candidates of one shape fare alike: where one found no room, the next need not look.
+
+    Of the size, only what does not follow from the component: hashing is most of the work for thousands of jobs.
+    """
+    size = candidate.size
+    return (
+        candidate.component,
+        candidate.partitions,
+        candidate.time_limit_seconds,
+        candidate.licenses,
+        size.memory_per_cpu_mib,
+        size.memory_per_node_mib,
+        size.whole_nodes,
+    )
 
 
 def _estimate(
@@ -325,16 +335,20 @@ def fit(candidate: Candidate, rooms: Sequence[_Room], *, ignore_state: bool = Fa
     """Shares on these nodes for one piece, or None. Nodes in their order; those that the job names come first."""
     size, component = candidate.size, candidate.component
     wanted = set(component.node_list)
-    usable = [
+    open_rooms = [
         room
-        for room in sorted(rooms, key=lambda r: (r.node.name not in wanted, r.node.weight))
-        if (ignore_state or room.node.state is NodeState.UP)
+        for room in rooms
+        if room.cpus >= size.cpus_per_node_min
+        and (ignore_state or room.node.state is NodeState.UP)
         and room.node.name not in component.exclude
         and room.node.temporary_disk_mib >= (component.temporary_disk_mib or 0)
         and not room.whole
         and not (size.whole_nodes and room.jobs)
     ]
-    order = {room.node.name: position for position, room in enumerate(rooms)}
+    if len(open_rooms) < size.nodes_min:
+        return None
+    order = {room.node.name: position for position, room in enumerate(open_rooms)}
+    usable = sorted(open_rooms, key=lambda room: (room.node.name not in wanted, room.node.weight))
     sizes = sorted(size.node_sizes, reverse=True) if size.node_sizes else (0,)
     for count, (suitable, needed) in itertools.product(sizes, _suitable(candidate, usable)):
         nodes_min = max(count or size.nodes_min, needed)
@@ -429,8 +443,6 @@ def _distribute(tasks: int, most: Sequence[int], per_node: int | None, *, overco
 
 def _tasks_that_fit(candidate: Candidate, room: _Room) -> int:
     size = candidate.size
-    if room.cpus < size.cpus_per_node_min:
-        return 0
     most = room.cpus // size.cpus_per_task if not size.overcommit else max(1, size.tasks)
     if size.memory_per_node_mib:
         if room.memory_mib < size.memory_per_node_mib:
