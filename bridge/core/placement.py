@@ -349,7 +349,7 @@ def fit(candidate: Candidate, rooms: Sequence[_Room], *, ignore_state: bool = Fa
         return None
     order = {room.node.name: position for position, room in enumerate(open_rooms)}
     usable = sorted(open_rooms, key=lambda room: (room.node.name not in wanted, room.node.weight))
-    sizes = sorted(size.node_sizes, reverse=True) if size.node_sizes else (0,)
+    sizes = _node_counts(size, component, len(open_rooms))
     for count, (suitable, needed) in itertools.product(sizes, _suitable(candidate, usable)):
         nodes_min = max(count or size.nodes_min, needed)
         nodes_max = count or size.nodes_max
@@ -360,6 +360,16 @@ def fit(candidate: Candidate, rooms: Sequence[_Room], *, ignore_state: bool = Fa
             continue
         return shares
     return None
+
+
+def _node_counts(size: Size, component: Component, available: int) -> Sequence[int]:
+    """Exact numbers of nodes to try, in order; 0 stands for the range of the size."""
+    if size.node_sizes:
+        return sorted(size.node_sizes, reverse=True)
+    if component.gres_per_job and size.nodes_max is None:
+        # Devices of the whole job may need more nodes than its tasks do, but never more nodes than tasks.
+        return range(size.nodes_min, min(available, component.tasks or available) + 1)
+    return (0,)
 
 
 def _suitable(candidate: Candidate, rooms: Sequence[_Room]) -> Iterable[tuple[list[_Room], int]]:

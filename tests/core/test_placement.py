@@ -96,6 +96,11 @@ class TestRoom:
         found = plan([a_candidate(1, nodes_min=2, gres_per_job=(Gres("gpu", None, 3),))], nodes=nodes)
         assert [len(s.gres[0][2]) for s in found.placements[0].shares] == [2, 1]
 
+    def test_gpus_of_a_job_take_a_further_node_where_one_has_too_few(self):
+        nodes = tuple(a_node(n, gres=(("gpu", None, 2),)) for n in ("n1", "n2", "n3"))
+        found = plan([a_candidate(1, gres_per_job=(Gres("gpu", None, 3),))], nodes=nodes)
+        assert [(s.node, len(s.gres[0][2])) for s in found.placements[0].shares] == [("n1", 2), ("n2", 1)]
+
     def test_named_nodes_are_taken_and_excluded_ones_are_not(self):
         assert placed(plan([a_candidate(1, node_list=("n2",))])) == {1: [("n2", 1, 1)]}
         assert placed(plan([a_candidate(1, exclude=("n1",))])) == {1: [("n2", 1, 1)]}
@@ -237,11 +242,22 @@ components = st.one_of(
         gres_per_node=st.sampled_from([(), (Gres("gpu", None, 1),)]),
     ),
     st.builds(Component, nodes_min=st.integers(1, 2), exclusive=st.sampled_from([None, "node"])),
+    st.builds(Component, nodes_min=st.just(1), nodes_max=st.integers(1, 3), tasks=st.sampled_from([None, 2, 5])),
+    st.builds(Component, node_sizes=st.sampled_from([(1, 3), (2,)]), tasks=st.sampled_from([None, 4])),
+    st.builds(Component, gres_per_job=st.sampled_from([(Gres("gpu", None, 1),), (Gres("gpu", None, 3),)])),
+    st.builds(Component, tasks=st.integers(1, 3), gres_per_task=st.just((Gres("gpu", None, 1),))),
+    st.builds(Component, node_list=st.sampled_from([("n2",), ("n1", "n3")]), exclude=st.sampled_from([(), ("n2",)])),
+    st.builds(Component, nodes_min=st.integers(1, 2), tasks=st.integers(2, 9), overcommit=st.just(True)),
 )
 jobs = st.lists(st.tuples(components, st.integers(1, 500), st.integers(1, 3)), max_size=12)
 
 
-@settings(max_examples=200)
+def devices_asked_for(component: Component, nodes: int) -> list[Gres]:
+    per_task = [Gres(g.name, g.type, g.count * (component.tasks or 1)) for g in component.gres_per_task]
+    return [*component.gres_per_job, *per_task, *(Gres(g.name, g.type, nodes) for g in component.gres_per_node)]
+
+
+@settings(max_examples=300)
 @given(jobs)
 def test_no_node_ever_gives_more_than_it_has_and_every_job_gets_its_size(wanted):
     nodes = tuple(a_node(f"n{k}", cpus=4, gres=(("gpu", None, 2),)) for k in (1, 2, 3))
@@ -263,7 +279,16 @@ def test_no_node_ever_gives_more_than_it_has_and_every_job_gets_its_size(wanted)
         size = by_key[one.key].size
         assert size.nodes_min <= len(one.shares) <= (size.nodes_max or 99)
         assert sum(s.tasks for s in one.shares) >= size.tasks
-        assert sum(s.cpus for s in one.shares) >= size.tasks * size.cpus_per_task
+        assert size.overcommit or sum(s.cpus for s in one.shares) >= size.tasks * size.cpus_per_task
+        component = by_key[one.key].component
+        assert component.tasks is None or sum(s.tasks for s in one.shares) == component.tasks
+        assert size.node_sizes is None or len(one.shares) in size.node_sizes
+        assert all(s.tasks >= 1 and s.cpus >= size.cpus_per_node_min for s in one.shares)
+        devices = sum(len(indices) for s in one.shares for _, _, indices in s.gres)
+        assert devices == sum(g.count for g in devices_asked_for(component, len(one.shares)))
+        names = {s.node for s in one.shares}
+        assert not names & set(component.exclude)
+        assert set(component.node_list) <= names or names < set(component.node_list)
     assert set(found.reasons) | {p.key for p in found.placements} == {c.keys[0] for c in candidates}
     assert found == placement.plan(candidates, [], nodes, (MAIN,), {}, NOW)
 
