@@ -115,10 +115,13 @@ def plan(
             if found[0] is Reason.RESOURCES and not headed.isdisjoint(candidate.partitions):
                 found = (Reason.PRIORITY, "")
             elif found[0] is Reason.RESOURCES:
-                headed.update(candidate.partitions)
                 at_shares = board.reserve(candidate, by_name)
                 if at_shares is not None:
                     estimates[candidate.keys[position]] = at_shares
+                if at_shares is not None or board.can_ever_start(candidate, by_name):
+                    headed.update(candidate.partitions)
+                else:
+                    found = hopeless[shape] = (Reason.BAD_CONSTRAINTS, "")
             reasons[candidate.keys[position]] = found
             if key in estimate and key not in estimates:
                 _estimate(board, candidate, by_name, estimates)
@@ -221,28 +224,38 @@ class _Board:
 
     def place(self, candidate: Candidate, by_name: Mapping[str, Partition]) -> Placement | tuple[Reason, str]:
         """Take the room for one piece, or say why there is none now."""
-        why: tuple[Reason, str] = (Reason.RESOURCES, "")
         for name, count in candidate.licenses:
             if self._licenses.get(name, 0) < count:
                 return Reason.LICENSES, ""
+        why: list[tuple[Reason, str]] = []
         for name in candidate.partitions:
             partition = by_name.get(name)
             if partition is None:
                 continue
             if partition.state != "UP":
-                why = (Reason.PARTITION_DOWN if partition.state == "DOWN" else Reason.PARTITION_INACTIVE, "")
+                why.append((Reason.PARTITION_DOWN if partition.state == "DOWN" else Reason.PARTITION_INACTIVE, ""))
                 continue
             usable = [self._rooms[n] for n in partition.nodes if n in self._rooms]
             shares = fit(candidate, usable)
             if shares is None:
-                why = self._why_not(candidate, usable)
+                why.append(self._why_not(candidate, usable))
                 continue
             if not self._leaves_reservations(candidate, shares):
-                why = (Reason.PRIORITY, "")
+                why.append((Reason.PRIORITY, ""))
                 continue
             self._take(candidate, shares)
             return Placement(candidate.keys[0], name, shares)
-        return why
+        # Of several partitions the one where time alone will help says why.
+        hopeful = [reason for reason in why if reason[0] in (Reason.RESOURCES, Reason.PRIORITY)]
+        return (hopeful or why or [(Reason.PARTITION_CONFIG, "")])[0]
+
+    def can_ever_start(self, candidate: Candidate, by_name: Mapping[str, Partition]) -> bool:
+        """Whether one of its partitions could hold it with all nodes empty and up."""
+        return any(
+            could_ever_fit(candidate, [self._rooms[n].node for n in by_name[name].nodes if n in self._rooms])
+            for name in candidate.partitions
+            if name in by_name
+        )
 
     def _take(self, candidate: Candidate, shares: tuple[Share, ...]) -> None:
         ends_at = self._now + candidate.time_limit_seconds
@@ -307,7 +320,9 @@ class _Board:
         return None, None
 
     def _why_not(self, candidate: Candidate, usable: Sequence[_Room]) -> tuple[Reason, str]:
-        """No room: because nodes are away, or because others have it."""
+        """No room: because there never was as much, because nodes are away, or because others have it."""
+        if sum(room.node.cpus for room in usable) < candidate.size.cpus:
+            return Reason.PARTITION_CONFIG, ""
         away = [room.node.name for room in usable if room.node.state is not NodeState.UP]
         wanted = [room for room in usable if room.node.name in candidate.component.node_list]
         if candidate.component.node_list and any(room.node.state is not NodeState.UP for room in wanted):

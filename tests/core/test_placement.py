@@ -216,6 +216,13 @@ class TestOrder:
         nodes = (a_node("n1", state=NodeState.DRAIN), a_node("n2", state=NodeState.DOWN))
         assert plan([a_candidate(1)], nodes=nodes).reasons == {JobKey(1): (Reason.NODES_NOT_AVAILABLE, "n1,n2")}
 
+    def test_a_job_that_no_node_can_ever_hold_keeps_nobody_waiting(self):
+        found = plan([a_candidate(1, memory_per_node_mib=10**6), a_candidate(2, tasks=99), a_candidate(3)])
+        assert (placed(found), found.reasons) == (
+            {3: [("n1", 1, 1)]},
+            {JobKey(1): (Reason.BAD_CONSTRAINTS, ""), JobKey(2): (Reason.PARTITION_CONFIG, "")},
+        )
+
     def test_a_partition_that_is_down_starts_nothing(self):
         down = Partition("main", "local", ("n1",), state="DOWN")
         found = placement.plan([a_candidate(1)], [], NODES, (down,), {}, NOW)

@@ -95,3 +95,32 @@ def reason_of(job: Job) -> Reason:
         return view.reasons[job.key][0]
     plan = placement.plan(view.candidates, (), recorded.NODES, recorded.PARTITIONS, view.licenses_free, NOON)
     return next((reason for reason, _ in plan.reasons.values()), Reason.NONE)
+
+
+def shown_by_squeue(case: recorded.Case) -> tuple[str, Reason] | None:
+    """(state, reason) of the one job that a squeue of %T and %r showed."""
+    for step, result in zip(case["how"].get("then", []), case["expect"].get("then", []), strict=True):
+        argv = step.get("argv", [""])
+        if argv[0] == "squeue" and argv[-1][:5] in ("%T|%r", "%T %r"):
+            state, reason = result["stdout"].replace("|", " ").split()[:2]
+            return state, Reason(reason)
+    return None
+
+
+SHOWN = {key: case for key, case in CASES.items() if shown_by_squeue(case)}
+
+
+@pytest.mark.parametrize("case", SHOWN.values(), ids=list(SHOWN))
+def test_the_reason_that_squeue_shows(case):
+    request = recorded.request_of(case)
+    admitted = admission.admit(request, recorded.SITE, recorded.NODES, recorded.ALICE, NOON, is_operator=False)
+    job = Job(
+        id=12,
+        request=request,
+        partition=admitted.partition,
+        submitted_at=NOON,
+        time_limit_seconds=admitted.time_limit_seconds,
+    )
+    state, reason = shown_by_squeue(case)
+    assert (reason_of(job), admitted.reason) == (reason, reason)
+    assert state == ("COMPLETED" if reason is Reason.NONE else "PENDING")
