@@ -7,7 +7,7 @@ only as long as they stand is taken and waits with its reason. Source: slurm-ref
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bridge.core import constraint, placement, queue
+from bridge.core import constraint, fitting, queue
 from bridge.core.errors import NotPermitted, Refused
 from bridge.core.job import JobKey
 from bridge.core.nodes import Node, Partition, Site
@@ -204,7 +204,7 @@ def _never_fits(request: JobRequest, partition: Partition, size: Size, members: 
             code="not_available",
             field="nodelist",
         )
-    candidate = placement.Candidate(
+    candidate = fitting.Candidate(
         keys=(JobKey(0),),
         partitions=(partition.name,),
         size=size,
@@ -213,12 +213,12 @@ def _never_fits(request: JobRequest, partition: Partition, size: Size, members: 
         submitted_at=0.0,
         constraint=constraint.parse(component.constraint) if component.constraint else None,
     )
-    if placement.could_ever_fit(candidate, members):
+    if fitting.could_ever_fit(candidate, members):
         return None
     return Refused(_why_never(candidate, members), code="not_available", field=None)
 
 
-def _why_never(candidate: placement.Candidate, members: Sequence[Node]) -> str:
+def _why_never(candidate: fitting.Candidate, members: Sequence[Node]) -> str:
     """The line that Slurm sometimes adds; else a sentence of ours."""
     component, size = candidate.component, candidate.size
     if size.cpus_per_node_min > max((node.cpus for node in members), default=0):

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 
 from bridge.core import constraint, indexset
 from bridge.core.dag import Dependency, Kind
+from bridge.core.fitting import Candidate
 from bridge.core.job import ON_NODES, Job, JobKey, JobState, Share
 from bridge.core.nodes import Node, Site
-from bridge.core.placement import FOREVER, Candidate, Plan, Running
+from bridge.core.placement import FOREVER, Plan, Running
 from bridge.core.reasons import Reason
 from bridge.core.request import UNLIMITED_SECONDS, JobRequest
 from bridge.core.sizing import Size, size_of

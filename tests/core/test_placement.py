@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.core import constraint, placement, sizing
+from bridge.core.fitting import Candidate
 from bridge.core.job import JobKey, Share
 from bridge.core.nodes import Node, NodeState, Partition
-from bridge.core.placement import FOREVER, Candidate, Running
+from bridge.core.placement import FOREVER, Running
 from bridge.core.reasons import Reason
 from bridge.core.request import Component, Gres
 from tests.builders import a_node
