@@ -39,7 +39,8 @@ class Wish:
 
 def read_wish(fields: Dict[str, Any]) -> Wish:
     """From JSON. Raises TypeError for a field that is none, or of another kind."""
-    return Wish(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
+    values: Dict[str, Any] = {k: tuple(value) if isinstance(value, list) else value for k, value in fields.items()}
+    return Wish(**values)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import selectors
 import socket
 from typing import Any, Callable, Dict, NoReturn, Optional
 
-from bridge.agent import cage, launch, lines, namespaces, user
+from bridge.agent import cage, launch, lines, namespaces, stepd, user
 
 _FIELDS: Dict[str, Any] = {
     "step_id": int,
@@ -76,8 +76,6 @@ class Steps:
 
     def _serve(self, channel: socket.socket) -> NoReturn:
         """In the child, inside the cage. What is imported is so while it may still be read."""
-        from bridge.agent import stepd
-
         assert self._listener is not None
         cage.close_all_but(self._listener.fileno(), channel.fileno())
         os.setsid()
