@@ -56,8 +56,8 @@ def _nodes(nodes: tuple[Node, ...]) -> Iterator[str]:
         kind = "node" if len(names) == 1 else "nodes"
         each = "" if len(names) == 1 else " each"
         yield (
-            f"Backend {backend} has {len(names)} {kind}, {hostlist.compress(names)}: {cpus} CPUs and "
-            f"{memory_mib} MiB{gres}{each}{features}."
+            f"Backend {backend} has {len(names)} {kind}, {hostlist.compress(names)}: "
+            f"{cpus} {'CPU' if cpus == 1 else 'CPUs'} and {memory_mib} MiB{gres}{each}{features}."
         )
 
 

@@ -33,6 +33,13 @@ def error_fields(error: BridgeError) -> dict[str, Any]:
     return {"code": error.code, "sentence": error.sentence, "field": error.field}
 
 
+def failure(request: Request, error: Exception) -> Response:
+    """A bug: its story is for the log."""
+    log.error("a request failed", exc_info=error, extra={"method": request.method, "path": request.url.path})
+    body = {"code": "internal", "sentence": "the bridge failed at this; its log says more", "field": None}
+    return answer(body, 500)
+
+
 def install(application: FastAPI) -> None:
     """Every error of every route of the application in our shape."""
 
@@ -58,6 +65,4 @@ def install(application: FastAPI) -> None:
 
     @application.exception_handler(Exception)
     async def _bug(request: Request, error: Exception) -> Response:
-        log.error("a request failed", exc_info=error, extra={"method": request.method, "path": request.url.path})
-        body = {"code": "internal", "sentence": "the bridge failed at this; its log says more", "field": None}
-        return answer(body, 500)
+        return failure(request, error)

@@ -63,25 +63,30 @@ def read(body: Mapping[str, Any], caller: Caller, site: Site, now: float, where:
         if name not in FIELDS:
             bodies.refuse_unknown(body, FIELDS, where)
     script = _script(body, where)
-    script_name = _script_name(body, where) if script is not None else None
     arguments = bodies.texts(body, "arguments", where)
+    script_name = _script_name(body, where, bool(arguments)) if script is not None else None
+    directory = _working_directory(body, caller, where)
     positional = () if script_name is None else (script_name, *arguments)
+    # What sbatch will ask for is most often known, and reading twice takes twice as long.
+    files: dict[str, bytes | str] = {}
+    if script is not None:
+        files = {"stdin": script} if script_name is None else {f"script: {directory}/{script_name}": script}
     call = sbatch.Call(
         argv=(*_options(body, where), *positional),
         environ=_environment(body, caller, where),
-        working_directory=_working_directory(body, caller, where),
+        working_directory=directory,
         umask=UMASK,
         rlimits=(),
         host="",
         user=caller.user,
         is_root=caller.user.uid == 0,
         now=now,
-        files={},
+        files=files,
     )
     parsed = sbatch.read(call, site)
     if isinstance(parsed, sbatch.Needs):
-        files = {wanted: _file(wanted, script_name, script, where) for wanted in parsed.files}
-        parsed = sbatch.read(dataclasses.replace(call, files=files), site)
+        more = {wanted: _file(wanted, script_name, script, where) for wanted in parsed.files}
+        parsed = sbatch.read(dataclasses.replace(call, files={**files, **more}), site)
     if isinstance(parsed, sbatch.Needs):
         raise bodies.wrong(f"{where}options", f"{parsed.files[0]} cannot be read over HTTP", "invalid_option")
     if isinstance(parsed, sbatch.Answer):
@@ -106,10 +111,11 @@ def _script(body: Mapping[str, Any], where: str) -> bytes | None:
     return None if plain is None else _bytes(plain, f"{where}script")
 
 
-def _script_name(body: Mapping[str, Any], where: str) -> str:
+def _script_name(body: Mapping[str, Any], where: str, has_arguments: bool) -> str | None:
+    """None: the script is handed over as on standard input, which takes no arguments."""
     name = bodies.text(body, "script_name", where)
     if name is None:
-        return "script"
+        return "script" if has_arguments else None
     if not name or name.startswith("-") or "/" in name or "\0" in name or len(name) > 255:
         raise bodies.wrong(f"{where}script_name", "a file's plain name is expected, without / and not starting with -")
     return name
@@ -129,10 +135,10 @@ def _options(body: Mapping[str, Any], where: str) -> list[str]:
         raise bodies.wrong(f"{where}options", "-- is not taken here: the script is its own field")
     for name, value in bodies.table(body, "fields", where).items():
         words += _option_of(name, value, f"{where}fields.{name}")
-    for word in words:
-        if "\0" in word:
-            raise bodies.wrong(f"{where}options", "a NUL character cannot be in an option")
-        _bytes(word, f"{where}options")
+    together = " ".join(words)
+    if "\0" in together:
+        raise bodies.wrong(f"{where}options", "a NUL character cannot be in an option")
+    _bytes(together, f"{where}options")
     return words
 
 
@@ -155,11 +161,14 @@ def _environment(body: Mapping[str, Any], caller: Caller, where: str) -> dict[st
     user = caller.user
     usual = {"PATH": DEFAULT_PATH, "HOME": user.home, "USER": user.name, "LOGNAME": user.name, "SHELL": user.shell}
     given = bodies.table(body, "environment", where)
-    for name, value in given.items():
-        if not isinstance(value, str) or "\0" in value or "\0" in name or not name or "=" in name:
-            raise bodies.wrong(f"{where}environment", "names and values are texts; no NUL, no = in a name")
-        if not (name.isascii() and value.isascii()):
-            _bytes(name + value, f"{where}environment")
+    try:
+        names, values = "\n".join(given), "\n".join(given.values())
+    except TypeError as error:
+        raise bodies.wrong(f"{where}environment", "names and values are texts") from error
+    if "\0" in names or "\0" in values or "=" in names or "" in given:
+        raise bodies.wrong(f"{where}environment", "no NUL, no = in a name, no empty name")
+    _bytes(names, f"{where}environment")
+    _bytes(values, f"{where}environment")
     return {**usual, **given}
 
 

@@ -316,6 +316,8 @@ async def _write_script(world: World, caller: Caller, order: scontrol.WriteScrip
 
 
 async def _token(world: World, caller: Caller, order: scontrol.Token) -> Reply:
+    if caller.job_id is not None:  # a token made from a job's would outlive the job
+        return Reply(stderr=f"scontrol: error: {errors.text_of('access_denied', '')}\n", exit_code=1)
     user = caller.user
     if order.username is not None and order.username != user.name:
         found = world.find_user(order.username) if caller.is_operator else None

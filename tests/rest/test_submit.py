@@ -126,7 +126,7 @@ class TestSubmission:
             ('{"script": "#!/bin/sh\\n", "options": ["--wait"]}', 422, "invalid_option", "--wait is for the command"),
             ('{"script": "#!/bin/sh\\n", "fields": {"a b": 1}}', 422, "invalid_body", "fields.a b: the long name"),
             ('{"script": "#!/bin/sh\\n", "fields": {"nodes": 1.5}}', 422, "invalid_body", "fields.nodes: a text, a whole"),
-            ('{"script": "#!/bin/sh\\n", "environment": {"A=": "x"}}', 422, "invalid_body", "environment: names and"),
+            ('{"script": "#!/bin/sh\\n", "environment": {"A=": "x"}}', 422, "invalid_body", "environment: no NUL, no ="),
             ('{"script": "#!/bin/sh\\n", "environment": {"A": 1}}', 422, "invalid_body", "environment: names and"),
             ('{"script": "#!/bin/sh\\n", "working_directory": "x"}', 422, "invalid_body", "an absolute path is expected"),
             ('{"script": "#!/bin/sh\\n", "options": ["--export-file=/etc/shadow"]}', 422, "invalid_option", "over HTTP"),
