@@ -3,11 +3,13 @@
 As root: a person whom only the site file knows. As anybody else: oneself.
 """
 
+import contextlib
 import functools
 import os
 import pwd
 import shutil
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,20 @@ class Person:
         if os.geteuid() == self.uid:
             return {}
         return {"user": self.uid, "group": self.gid, "extra_groups": []}
+
+    @contextlib.contextmanager
+    def effective(self) -> Iterator[None]:
+        """This very process acts as the person for a moment."""
+        if os.geteuid() == self.uid:
+            yield
+            return
+        os.setegid(self.gid)
+        os.seteuid(self.uid)
+        try:
+            yield
+        finally:
+            os.seteuid(0)
+            os.setegid(0)
 
     def environment(self) -> dict[str, str]:
         path = "/usr/local/bin:/usr/bin:/bin"
