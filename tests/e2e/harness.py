@@ -113,7 +113,6 @@ class Bridge:
     # ── the server ────────────────────────────────────────────────────────────────────────────────
 
     def start(self) -> None:
-        is_me = os.geteuid() == self.owner.uid
         environment = {
             **self.owner.environment(),
             "PATH": os.environ["PATH"],
@@ -121,7 +120,7 @@ class Bridge:
         }
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable if is_me else person.python(), "-m", "bridge.main", "serve", "--site", self._site_file],
+                [person.python(), "-m", "bridge.main", "serve", "--site", self._site_file],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
