@@ -13,17 +13,22 @@ def _tasks(bridge: Bridge, array: int) -> dict[str, str]:
     }
 
 
+def _rows_with(bridge: Bridge, array: int, row: str) -> list[str]:
+    """squeue's rows of the array, once the given one is among them."""
+    rows = bridge.ok("squeue", "-h", "-j", str(array), "-o", "%i %t %r").splitlines()
+    return rows if row in rows else []
+
+
 def test_a_throttle_holds_and_can_be_changed_while_tasks_run(each_bridge: Bridge) -> None:
     bell, gate = each_bridge.bell(), each_bridge.gate()
     array = each_bridge.sbatch("-a0-5%2", script=f"#!/bin/bash\n{bell.ring}\n{gate.wait}\n")
     bell.wait(times=2)
-    rows = each_bridge.ok("squeue", "-h", "-j", str(array), "-o", "%i %t %r").splitlines()
-    assert f"{array}_[2-5%2] PD JobArrayTaskLimit" in rows
+    waiting = f"{array}_[2-5%2] PD JobArrayTaskLimit"
+    rows = each_bridge.until(lambda: _rows_with(each_bridge, array, waiting))
     assert len(rows) == 3
     each_bridge.ok("scontrol", "update", f"JobId={array}", "ArrayTaskThrottle=4")
     bell.wait(times=2)
-    rows = each_bridge.ok("squeue", "-h", "-j", str(array), "-o", "%i %t").splitlines()
-    assert f"{array}_[4-5%4] PD" in rows
+    each_bridge.until(lambda: _rows_with(each_bridge, array, f"{array}_[4-5%4] PD JobArrayTaskLimit"))
     each_bridge.ok("scontrol", "update", f"JobId={array}", "ArrayTaskThrottle=0")
     bell.wait(times=2)
     gate.open(6)
