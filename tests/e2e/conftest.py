@@ -12,22 +12,24 @@ ON_SLURM = os.environ.get("BRIDGE_E2E_ON") == "slurm"
 """The expectations themselves are tried, see `reference`."""
 KINDS = ["real slurm"] if ON_SLURM else ["root's bridge", "own bridge"] if os.geteuid() == 0 else ["own bridge"]
 """As a plain user there is only one's own."""
+_ONE_AND_SLOWLY_THE_OTHER = [KINDS[0], *(pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS[1:])]
 
 
 @pytest.fixture(scope="module")
 def bridge() -> Iterator[harness.Bridge]:
     """Of the strongest kind there is here."""
-    with _started(KINDS[0]) as started:
-        yield started
+    with started(KINDS[0]) as bridge:
+        yield bridge
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module", params=_ONE_AND_SLOWLY_THE_OTHER)
 def each_bridge(request: pytest.FixtureRequest) -> Iterator[harness.Bridge]:
-    with _started(request.param) as started:
-        yield started
+    with started(request.param) as bridge:
+        yield bridge
 
 
-def _started(kind: str) -> contextlib.AbstractContextManager[harness.Bridge]:
+def started(kind: str) -> contextlib.AbstractContextManager[harness.Bridge]:
+    """A bridge of one of KINDS."""
     if kind == "real slurm":
         bundle = reference.bundle()
         assert bundle is not None, "SLURM_BUNDLE must name the bundle, and root must run the tests"

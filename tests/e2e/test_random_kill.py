@@ -14,7 +14,7 @@ import pytest
 from tests.e2e import harness
 from tests.e2e.harness import Bridge
 
-MARK = '#!/bin/bash\necho "${SLURM_ARRAY_TASK_ID-} ${SLURM_RESTART_COUNT:-0}" >> "mark-$1"\n'
+MARK = '#!/bin/bash\necho "${SLURM_ARRAY_TASK_ID-} ${SLURM_RESTART_COUNT:-0}" >> "mark-$MARK"\n'
 
 
 @dataclass
@@ -69,7 +69,7 @@ class Story:
             mark = str(self.made)
             last = next((s.job_id for s in reversed(self.jobs) if s.kind.name not in ("held", "cancelled")), 0)
             options = [word.format(last=last) for word in kind.options]
-            ran = self.bridge.run("sbatch", "--parsable", *options, "/dev/stdin", mark, stdin=_script(kind))
+            ran = self.bridge.run("sbatch", "--parsable", *options, stdin=_script(kind), env={"MARK": mark})
             if ran.code == 0:
                 self.jobs.append(Submitted(kind, int(ran.out), mark))
 
@@ -122,7 +122,9 @@ def test_a_bridge_killed_at_random_moments_loses_nothing(jobs: int, kills: int) 
     dice = random.Random(seed)
     with harness.a_bridge() as bridge:
         story = Story(bridge, dice)
-        for _ in range(kills):
+        for turn in range(kills):
+            if turn % 3 == 1:  # else it is killed before it has found its jobs again
+                bridge.wait(bridge.wrap("true"))
             _killed_at(bridge, dice.uniform(0.05, 2.0), lambda: story.submit_until_it_dies(jobs // kills + 1))
             if dice.random() < 0.5:
                 story.ask()

@@ -2,14 +2,16 @@
 
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from adapters.slurm import request
+from adapters.slurm import request as sbatch
 from bridge import settings, settings_cluster
 from bridge.core import users
 from tests.e2e import cases, harness
+from tests.e2e.conftest import KINDS, started
 
 CASES = cases.load()
 ACCEPTED = [case for case in CASES if case.ends]
@@ -19,6 +21,13 @@ NOW = 1_700_000_000.0
 
 def _name(case: cases.Case) -> str:
     return case.name
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def each_bridge(request: pytest.FixtureRequest) -> Iterator[harness.Bridge]:
+    """Both kinds always: it takes seconds."""
+    with started(request.param) as bridge:
+        yield bridge
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +80,8 @@ def test_a_script_is_refused_in_the_words_of_sbatch(each_bridge: harness.Bridge,
 
 @pytest.mark.parametrize("case", ACCEPTED, ids=_name)
 def test_a_script_gives_the_request_that_it_means(case: cases.Case) -> None:
-    parsed = request.read(_call(case), _site().site)
-    assert isinstance(parsed, request.Parsed), parsed
+    parsed = sbatch.read(_call(case), _site().site)
+    assert isinstance(parsed, sbatch.Parsed), parsed
     assert {name: cases.field_of(parsed.request, name) for name in case.request} == case.request
     for piece in case.warnings:
         assert any(piece in warning for warning in parsed.report.warnings), parsed.report.warnings
@@ -83,10 +92,10 @@ def _site() -> settings.Settings:
     return settings.read(harness.SITE, None, {}, machine)
 
 
-def _call(case: cases.Case) -> request.Call:
+def _call(case: cases.Case) -> sbatch.Call:
     user = users.User("tessa", 1000, 1000, (1000,), ("tessa",), "/home/tessa")
     where = "stdin" if case.stdin else f"script: {case.script_name}"
-    return request.Call(
+    return sbatch.Call(
         argv=tuple(case.words),
         environ={"HOME": user.home, "PATH": "/usr/bin:/bin", "USER": user.name, **case.env},
         working_directory="/home/tessa/work",
