@@ -77,7 +77,8 @@ def _fill(bridge: Bridge) -> None:
     request = wire.post("/v1/jobs", json.dumps(body).encode(), {})
     done = 0
     while done < QUEUE:
-        answers, _ = wire.rate(str(bridge.socket), lambda _: request, connections=8, seconds=0.2)
+        with bridge.user.effective():
+            answers, _ = wire.rate(str(bridge.socket), lambda _: request, connections=8, seconds=0.2)
         done += answers
     assert bridge.ok("squeue", "-h", "-o", "%i").count("\n") >= QUEUE
 
