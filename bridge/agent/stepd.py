@@ -413,8 +413,9 @@ class Launch(Peer):
         self._mark = f"SLURM_STEP_ID={message['step_id']}".encode()
         options = {"umask": int(message["umask"]), "chdir": str(message["chdir"]), "append": bool(message["append"])}
         options["rlimits"] = [(str(n), int(s), int(h)) for n, s, h in message["rlimits"]]
+        here = self._variables_of_node()
         for task in message["tasks"]:
-            environment = {**message["environment"], **task["environment"]}
+            environment = {**message["environment"], **here, **task["environment"]}
             files = {name: task.get(name) for name in ("stdin", "stdout", "stderr")}
             try:
                 rank = ranks.start(int(task["rank"]), task["argv"], environment, {**options, **files})
@@ -427,6 +428,16 @@ class Launch(Peer):
         self.send(wire.control({"started": [rank.number for rank in self.ranks]}))
         if not self.ranks:
             self._finish()
+
+    def _variables_of_node(self) -> Dict[str, str]:
+        """Names and devices of this node, and where its own service is. HOSTNAME stays the batch script's, as in Slurm."""
+        index = self.service.index
+        every = self.service.launch.get("node_environment") or []
+        own = dict(every[index]) if index < len(every) else {}
+        own.pop("HOSTNAME", None)
+        node = self.service.nodes[index]
+        own["SLURM_BRIDGE_AGENT"] = f"{node['address']}:{node['port']}"
+        return own
 
     # ── output ────────────────────────────────────────────────────────────────────────────────────
 

@@ -161,8 +161,11 @@ class Server:
 def connect(address: Tuple[str, int], key: bytes, purpose: str, seconds: float = HELLO_SECONDS) -> socket.socket:
     """The calling side's part: a proved, blocking connection. Raises WireError or OSError."""
     deadline = time.monotonic() + seconds
-    connection = socket.create_connection(address, timeout=seconds)
+    # Not socket.create_connection: it loads a codec, and the step service may no longer read Python's own files.
+    connection = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, socket.SOCK_STREAM)
     try:
+        connection.settimeout(seconds)
+        connection.connect(address)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         client_nonce = nonce()
         connection.sendall(hello_line({"version": VERSION, "purpose": purpose, "nonce": client_nonce}))
