@@ -58,7 +58,7 @@ class Table(Generic[OptionT]):
 
 
 def table(options: Sequence[OptionT]) -> Table[OptionT]:
-    long = {name: option for option in options for name in (option.name, *option.aliases)}
+    long = {name: option for option in options for name in (*option.aliases, option.name)}
     ordered = {name: long[name] for name in sorted(long, key=lambda n: (n[0], list(long).index(n)))}
     standing_for: dict[str, str | None] = {}
     for name, option in ordered.items():
