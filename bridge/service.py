@@ -24,7 +24,6 @@ from bridge.core.users import Caller, User
 from bridge.store.records import HistoryRow, JobQuery, NewJob, NodeMark, Outcome, StepRow
 from bridge.store.store import Store
 
-
 NODES_FRESH_SECONDS = 5.0
 """How long what operators marked through another process may go unseen."""
 

@@ -128,13 +128,12 @@ def _read(call: Call, site: Site, context: Context, exit_error: int) -> Read:
     if len(found.components) > 1:
         raise _het()
     shown = posixpath.basename(name) or name
-    if any(
-        one.option.name == "ignore-pbs" for one in occurrences.of_directives(found.components[0], shown, table, context)
-    ):
+    directed = occurrences.of_directives(found.components[0], shown, table, context)
+    if any(one.option.name == "ignore-pbs" for one in directed):
         found.foreign.clear()
     translated = foreign.translate(found.foreign, shown)
     every = [
-        *occurrences.of_directives(found.components[0], shown, table, context),
+        *directed,
         *occurrences.of_foreign(translated, shown, table, context),
         *occurrences.of_environment(call.environ, context),
         *met,
