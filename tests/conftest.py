@@ -27,7 +27,9 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     _seconds["/".join(Path(report.nodeid.partition("::")[0]).parts[:2])] += report.duration
 
 
-def pytest_sessionfinish() -> None:
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workerinput"):
+        return  # one of several processes: the one that collects their reports tells
     if target := os.environ.get("TESTS_SHARES"):
         rows = sorted(_seconds.items(), key=lambda row: -row[1])
         Path(target).write_text("".join(f"{name} {seconds * 100:.0f} 0\n" for name, seconds in rows))

@@ -49,6 +49,8 @@ class Ended:
     at: float
     attempt: int
     end: End
+    derived_exit_status: int = 0
+    """The highest exit status of the steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -449,6 +451,7 @@ def _end(job: Job, event: Ended) -> Step:
         reason=reason,
         reason_detail=detail,
         end=end,
+        derived_exit_status=event.derived_exit_status,
         # A job whose launch failed never began; Slurm gives it start = end.
         started_at=job.started_at if job.started_at is not None else event.at,
         ended_at=event.at,

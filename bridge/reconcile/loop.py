@@ -210,6 +210,8 @@ class Reconciler:
     def _keep(self, job: Job) -> None:
         self._jobs[job.key] = job
         self._index.add(job)
+        if job.request.dependency is None:
+            self._standings.pop(job.key, None)
 
     def _drop(self, key: JobKey) -> None:
         job = self._jobs.pop(key, None)

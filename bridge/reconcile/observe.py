@@ -19,7 +19,8 @@ def events_of(job: Job, sighting: Sighting, now: float) -> list[state.Event]:
     match sighting.phase:
         case "ended":
             assert sighting.end is not None
-            events.append(state.Ended(_not_before(sighting.at, began_at), job.attempt, sighting.end))
+            at = _not_before(sighting.at, began_at)
+            events.append(state.Ended(at, job.attempt, sighting.end, sighting.derived_exit_status))
         case "lost":
             events.append(state.Lost(_not_before(sighting.at, began_at or job.started_at), job.attempt, sighting.why))
         case "not_started" if job.state in (JobState.CONFIGURING, JobState.COMPLETING):

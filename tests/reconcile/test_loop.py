@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bridge.core.change import Change
 from bridge.core.dag import Clause, Dependency, Kind
 from bridge.core.errors import Refused
 from bridge.core.job import End, Job, JobKey, JobState
@@ -276,14 +277,20 @@ class TestDependencies:
         await world.run_to_end(first)
         await world.until_state(second.id, JobState.CONFIGURING)
 
+    async def test_a_cleared_dependency_no_longer_keeps_a_job(self, world: World) -> None:
+        first = await world.submit()
+        second = await world.submit(dependency=Dependency((Clause(Kind.AFTER_OK, first.id),)))
+        await world.run_to_end(first, End(exit_status=1))
+        await world.until(second.id, lambda job: job.reason is Reason.DEPENDENCY_NEVER_SATISFIED)
+        await world.service.update(CALLER, [Selector(second.id)], Change(request={"dependency": None}))
+        await world.until_state(second.id, JobState.CONFIGURING)
+
     async def test_an_unknown_target_of_afterok_is_refused(self, world: World) -> None:
         with pytest.raises(Refused, match="no job 999") as refused:
             await world.submit(dependency=Dependency((Clause(Kind.AFTER_OK, 999),)))
         assert refused.value.code == "bad_dependency"
 
     async def test_an_update_that_would_close_a_circle_is_refused(self, world: World) -> None:
-        from bridge.core.change import Change
-
         first = await world.submit(hold=True)
         second = await world.submit(dependency=Dependency((Clause(Kind.AFTER_OK, first.id),)))
         circle = Dependency((Clause(Kind.AFTER_OK, second.id),))
