@@ -2,6 +2,7 @@
 
 import collections
 import os
+import random
 from pathlib import Path
 
 import hypothesis
@@ -10,6 +11,9 @@ import pytest
 hypothesis.settings.register_profile("default", deadline=None)  # two busy cores make single examples slow
 hypothesis.settings.register_profile("full", deadline=None, max_examples=500)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+# Chosen by tests/run anew each time: what tests draw when they are collected is the same in all its processes.
+random.seed(os.environ.get("TESTS_SEED"))
 
 _seconds: dict[str, float] = collections.defaultdict(float)
 

@@ -430,7 +430,7 @@ class Launch(Peer):
             self._finish()
 
     def _variables_of_node(self) -> Dict[str, str]:
-        """Names and devices of this node, and where its own service is. HOSTNAME stays the batch script's, as in Slurm."""
+        """Names and devices of this node, and where its service is. HOSTNAME stays the batch script's, as in Slurm."""
         index = self.service.index
         every = self.service.launch.get("node_environment") or []
         own = dict(every[index]) if index < len(every) else {}

@@ -45,7 +45,9 @@ class Allocation:
             if index == but:
                 listener.close()
                 self.services.append(0)
-                self.channels.append(socket.socketpair()[0])
+                ours, theirs = socket.socketpair()
+                theirs.close()
+                self.channels.append(ours)
                 continue
             self._fork(index, listener)
         for listener in listeners:
