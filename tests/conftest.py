@@ -12,8 +12,8 @@ hypothesis.settings.register_profile("default", deadline=None)  # two busy cores
 hypothesis.settings.register_profile("full", deadline=None, max_examples=500)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
-# Chosen by tests/run anew each time: what tests draw when they are collected is the same in all its processes.
-random.seed(os.environ.get("TESTS_SEED"))
+# What tests draw when they are collected must be the same in all processes of a run.
+random.seed(os.environ.get("TESTS_SEED") or os.environ.get("PYTEST_XDIST_TESTRUNUID"))
 
 _seconds: dict[str, float] = collections.defaultdict(float)
 

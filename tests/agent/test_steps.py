@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bridge.agent import wire
+from bridge.agent import processes, wire
 from tests.agent.step_ground import DEADLINE_SECONDS, Allocation, an_allocation
 
 
@@ -60,12 +60,12 @@ class TestTasks:
 
     def test_what_a_task_left_behind_ends_with_the_step(self, two_nodes):
         mark = two_nodes.directory / "left"
-        script = f"(trap '' HUP; echo $BASHPID > {mark}; exec sleep 1000) >/dev/null 2>&1 & while [ ! -s {mark} ]; do :; done"
+        left = f"(echo $BASHPID > {mark}; exec sleep 1000) >/dev/null 2>&1 &"
+        script = f"{left} while [ ! -s {mark} ]; do :; done"
         two_nodes.srun("-N1", "-n1", "bash", "-c", script)
         pid = int(mark.read_text())
         two_nodes.srun("-N1", "-n1", "true")
-        state = open(f"/proc/{pid}/stat").read().split()[2] if os.path.exists(f"/proc/{pid}/stat") else "gone"
-        assert state in ("Z", "gone")
+        assert processes.started_ticks(pid) is None
 
 
 class TestRoom:
@@ -77,7 +77,9 @@ class TestRoom:
         )
 
     def test_a_step_waits_for_the_cpus_of_another_and_overlap_does_not(self, two_nodes):
-        holder = two_nodes.popen("-n4", "--exact", "cat", stdin=-1)
+        holder = two_nodes.popen("-n4", "--exact", "sh", "-c", "echo up; exec cat", stdin=-1)
+        assert holder.stdout is not None
+        holder.stdout.readline()
         assert two_nodes.srun("-n4", "--exact", "-I", "true").code == 1
         assert two_nodes.srun("-n4", "--overlap", "true").code == 0
         waiter = two_nodes.popen("-n4", "--exact", "echo", "after")
