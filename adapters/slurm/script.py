@@ -23,7 +23,7 @@ class NeedsScript(Exception):
 
 
 def wrapped(text: str) -> bytes:
-    return f"#!/bin/sh\n# This script was created by sbatch --wrap.\n\n{text}\n".encode("utf-8", "surrogateescape")
+    return f"#!/bin/sh\n# Made from the text given to sbatch --wrap.\n\n{text}\n".encode("utf-8", "surrogateescape")
 
 
 def of_file(
