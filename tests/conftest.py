@@ -9,6 +9,7 @@ import hypothesis
 import pytest
 
 hypothesis.settings.register_profile("default", deadline=None)  # two busy cores make single examples slow
+hypothesis.settings.register_profile("quick", deadline=None, max_examples=25)
 hypothesis.settings.register_profile("full", deadline=None, max_examples=500)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 

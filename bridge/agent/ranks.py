@@ -143,7 +143,7 @@ def _become(
     _enter(options["chdir"])
     user.set_limits(options["rlimits"])
     try:
-        os.execvpe(argv[0], list(argv), dict(environment))  # noqa: S606 — this is what a step is for
+        os.execvpe(argv[0], list(argv), {**environment, "SLURM_TASK_PID": str(os.getpid())})  # noqa: S606 — this is what a step is for
     except OSError as error:
         _say(f"execve(): {argv[0]}: {os.strerror(error.errno or 0)}")
         os._exit(error.errno or 1)

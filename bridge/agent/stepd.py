@@ -41,7 +41,7 @@ class Service:
         self.nodes: List[Dict[str, Any]] = launch["nodes"]
         self.selector = selectors.DefaultSelector()
         self.allocation = layout.Allocation([n["name"] for n in self.nodes], [n["cpus"] for n in self.nodes])
-        self.next_step_id = 0
+        self.next_step_id = int(launch.get("first_step_id") or 0)
         self.waiting: List[StepRequest] = []
         self.launches: Set[Launch] = set()
         self._listener = listener
@@ -220,7 +220,7 @@ class Greeting:
                 raise wire.WireError("does not read")
         except BlockingIOError:
             return
-        except (OSError, wire.WireError):
+        except (OSError, wire.WireError, ValueError):  # ValueError: text that is none
             self._service.drop_stranger(self)
             return
         if rest is not None:

@@ -46,6 +46,8 @@ class Steps:
         self._pid: Optional[int] = None
         self._channel: Optional[lines.Lines] = None
         self._records = 0
+        self._next_step_id = 0
+        """A service that takes over from a dead one goes on counting."""
         self._is_over = False
         self.all_reported = False
         self.worst_exit_status = 0
@@ -85,7 +87,7 @@ class Steps:
         os.chdir("/")
         os.umask(self._job.batch.umask & 0o777)
         user.set_limits(self._job.batch.rlimits)
-        stepd.serve(self._listener, channel, self._job.raw, self._index)
+        stepd.serve(self._listener, channel, {**self._job.raw, "first_step_id": self._next_step_id}, self._index)
 
     def is_dead(self, pid: int) -> bool:
         """Whether `pid`, which has ended, was the service; the next connection starts another."""
@@ -128,6 +130,7 @@ class Steps:
         self._records += 1
         if self._records > _MOST_RECORDS or len(repr(fields)) > _MOST_RECORD_BYTES:
             return
+        self._next_step_id = max(self._next_step_id, int(fields["step_id"] or 0) + 1)
         self.worst_exit_status = max(self.worst_exit_status, min(255, int(fields["exit_status"] or 0)))
         self.on_record(fields)
 

@@ -40,12 +40,12 @@ class WireError(Exception):
 def proof(key: bytes, role: str, purpose: str, server_nonce: str, client_nonce: str) -> str:
     """What `role` ("server" or "client") shows."""
     words = "\0".join(("bridge-step", str(VERSION), role, purpose, server_nonce, client_nonce))
-    return hmac.new(key, words.encode(), "sha256").hexdigest()
+    return hmac.new(key, words.encode("utf-8", "surrogatepass"), "sha256").hexdigest()
 
 
 def is_proof(key: bytes, shown: object, role: str, purpose: str, server_nonce: str, client_nonce: str) -> bool:
     wanted = proof(key, role, purpose, server_nonce, client_nonce)
-    return isinstance(shown, str) and hmac.compare_digest(shown.encode(), wanted.encode())
+    return isinstance(shown, str) and hmac.compare_digest(shown.encode("utf-8", "surrogatepass"), wanted.encode())
 
 
 def nonce() -> str:

@@ -113,7 +113,11 @@ def _problems(story: Story) -> Iterator[str]:
 
 @pytest.mark.parametrize(
     ("jobs", "kills"),
-    [pytest.param(50, 6, id="six times"), pytest.param(150, 25, id="many times", marks=pytest.mark.slow)],
+    [
+        pytest.param(30, 3, id="three times"),
+        pytest.param(50, 7, id="with fifty jobs", marks=pytest.mark.slow),
+        pytest.param(150, 20, id="many times", marks=pytest.mark.slow),
+    ],
 )
 @pytest.mark.timeout(400)
 def test_a_bridge_killed_at_random_moments_loses_nothing(jobs: int, kills: int) -> None:

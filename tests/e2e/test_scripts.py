@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ from adapters.slurm import request as sbatch
 from bridge import settings, settings_cluster
 from bridge.core import users
 from tests.e2e import cases, harness
-from tests.e2e.conftest import KINDS, started
 
 CASES = cases.load()
 ACCEPTED = [case for case in CASES if case.ends]
@@ -21,13 +19,6 @@ NOW = 1_700_000_000.0
 
 def _name(case: cases.Case) -> str:
     return case.name
-
-
-@pytest.fixture(scope="module", params=KINDS)
-def each_bridge(request: pytest.FixtureRequest) -> Iterator[harness.Bridge]:
-    """Both kinds always: it takes seconds."""
-    with started(request.param) as bridge:
-        yield bridge
 
 
 @pytest.fixture(scope="module")
