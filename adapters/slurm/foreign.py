@@ -1,12 +1,21 @@
-"""`#PBS` and `#BSUB` lines as words of sbatch, the way sbatch itself takes them over.
+"""`#PBS` and `#BSUB` lines as words of sbatch, the way sbatch 25.11 itself takes them over (asked of the real one).
 
-What has no counterpart comes back as a sentence, so that nothing is lost in silence.
+One kind only: #BSUB when there is any. An option that sbatch takes and does nothing with comes back in `lost`, so
+that nothing is lost in silence; one that it does not know ends the submission.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from adapters.slurm import directives
+
+
+class NotUnderstood(ValueError):
+    """The lines that sbatch prints, without `sbatch: `; it ends with 1 then."""
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__(*lines)
+        self.lines = lines
 
 
 @dataclass(slots=True)
@@ -15,227 +24,214 @@ class Translated:
     lines: list[int] = field(default_factory=list)
     """Line number of each word."""
     lost: list[tuple[int, str]] = field(default_factory=list)
-    """(line, option) without a counterpart."""
+    """(line, what stood there) of what does nothing."""
+
+
+Rule = Callable[[str], list[str] | None]
+"""The value → words of sbatch; None: does nothing."""
 
 
 def translate(found: list[tuple[int, str, str]], name: str) -> Translated:
-    """sbatch takes at most one kind: that of the first such line."""
+    """`found` as `directives.Directives.foreign`; `name` is the script's, for messages."""
     translated = Translated()
     if not found:
         return translated
-    kind = found[0][1]
+    kind = "BSUB" if any(its_kind == "BSUB" for _, its_kind, _ in found) else "PBS"
+    rules, flags = (_BSUB, _BSUB_FLAGS) if kind == "BSUB" else (_PBS, _PBS_FLAGS)
     for number, its_kind, text in found:
-        words = directives.split(text, name, number)
         if its_kind != kind:
-            translated.lost.append((number, f"#{its_kind} {' '.join(words)}"))
+            translated.lost.append((number, f"#{its_kind} {text.strip()}"))
             continue
-        _line(words, number, kind, translated)
+        for option, value in _options(directives.split(text, name, number), rules, flags):
+            made = flags[option] if value is None else rules[option](value)
+            if made:
+                translated.words += made
+                translated.lines += [number] * len(made)
+            else:
+                translated.lost.append((number, f"#{kind} -{option} {value or ''}".rstrip()))
     return translated
 
 
-def _line(words: list[str], number: int, kind: str, translated: Translated) -> None:
-    rules = _PBS if kind == "PBS" else _BSUB
-    flags = _PBS_FLAGS if kind == "PBS" else _BSUB_FLAGS
+def _options(words: list[str], rules: dict[str, Rule], flags: dict[str, list[str]]) -> Iterator[tuple[str, str | None]]:
+    """(letter, value): values may be glued on, letters without a value bundled."""
     at = 0
     while at < len(words):
         word = words[at]
         at += 1
-        if word in flags:
-            _add(flags[word], number, translated)
-            continue
-        # PBS letters may have their value glued on: `-Nname`.
-        letter = word if word in rules or kind == "BSUB" else word[:2]
-        rule = rules.get(letter)
-        value = word[len(letter) :]
-        if not value and at < len(words):
-            value = words[at]
-            at += 1
-        made = rule(value) if rule is not None else None
-        if made is None:
-            translated.lost.append((number, f"#{kind} {letter} {value}".rstrip()))
+        if word[:1] != "-" or len(word) == 1:
+            raise NotUnderstood(f"error: Invalid argument: {word}")
+        if word[1:] == "cwd" and "cwd" in rules:
+            letter, rest = "cwd", ""
         else:
-            _add(made, number, translated)
+            letter, rest = word[1], word[2:]
+        while letter in flags:
+            yield letter, None
+            letter, rest = rest[:1], rest[1:]
+        if not letter:
+            continue
+        if letter not in rules:
+            raise _unknown(f"invalid option -- '{letter}'")
+        if not rest:
+            if at == len(words):
+                raise _unknown(f"option requires an argument -- '{letter}'")
+            rest = words[at]
+            at += 1
+        yield letter, rest
 
 
-def _add(made: list[str], number: int, translated: Translated) -> None:
-    translated.words += made
-    translated.lines += [number] * len(made)
-
-
-Rule = Callable[[str], list[str] | None]
+def _unknown(complaint: str) -> NotUnderstood:
+    return NotUnderstood(complaint, "error: Unrecognized command line parameter ?")
 
 
 def _option(name: str) -> Rule:
     return lambda value: [f"--{name}={value}"]
 
 
-_PBS_MAIL = {"a": "FAIL", "b": "BEGIN", "e": "END", "n": "NONE"}
+def _nothing(_: str) -> None:
+    return None
 
 
-def _pbs_mail(value: str) -> list[str] | None:
-    kinds = [_PBS_MAIL[letter] for letter in value if letter in _PBS_MAIL]
+# ── #PBS ──────────────────────────────────────────────────────────────────────────────────────────
+
+_MAIL = {"a": "FAIL", "b": "BEGIN", "e": "END", "n": "NONE"}
+
+
+def _mail(value: str) -> list[str] | None:
+    kinds = [_MAIL[letter] for letter in value if letter in _MAIL]
     return [f"--mail-type={','.join(kinds)}"] if kinds else None
 
 
-def _pbs_resources(value: str) -> list[str] | None:
-    """`-l walltime=1:00:00,nodes=2:ppn=4,mem=4gb`"""
-    made: list[str] = []
-    for item in value.split(","):
-        name, _, amount = item.partition("=")
-        one = _pbs_resource(name, amount)
-        if one is None:
-            return None
-        made += one
-    return made
+def _resources(value: str) -> list[str] | None:
+    """`-l walltime=1:00:00,nodes=2:ppn=4,mem=4gb`; what is not known among them does nothing."""
+    return [word for item in value.split(",") for word in _resource(item)] or None
 
 
-def _pbs_resource(name: str, amount: str) -> list[str] | None:
+def _resource(item: str) -> list[str]:
+    name, _, amount = item.partition("=")
     match name:
         case "walltime" | "cput" | "pcput":
             return [f"--time={amount}"]
         case "nodes":
-            return _pbs_nodes(amount)
+            return _nodes(amount)
         case "select":
             count, *chunk = amount.split(":")
-            made = [f"--nodes={count}"]
-            for part in chunk:
-                key, _, number = part.partition("=")
-                made += _pbs_chunk(key, number)
-            return made
-        case "mem" | "pmem" | "vmem" | "pvmem":
-            return [f"--{'mem-per-cpu' if name[0] == 'p' else 'mem'}={_pbs_memory(amount)}"]
-        case "ncpus" | "procs":
-            return [f"--ntasks={amount}"] if name == "procs" else [f"--mincpus={amount}"]
+            return [f"--nodes={count}", *(word for part in chunk for word in _chunk(part))]
+        case "mem":
+            return [f"--mem={_memory(amount)}"]
+        case "file":
+            return [f"--tmp={_memory(amount)}"]
+        case "ncpus":
+            return [f"--mincpus={amount}"]
         case "nice":
             return [f"--nice={amount}"]
-        case "file":
-            return [f"--tmp={_pbs_memory(amount)}"]
-        case "host":
+        case "mppnodes":
             return [f"--nodelist={amount}"]
-        case "naccesspolicy" if amount.lower() in ("singlejob", "singletask"):
-            return ["--exclusive"]
-    return None
-
-
-def _pbs_chunk(key: str, number: str) -> list[str]:
-    match key:
-        case "ncpus":
-            return [f"--mincpus={number}"]
-        case "mpiprocs":
-            return [f"--ntasks-per-node={number}"]
-        case "mem":
-            return [f"--mem={_pbs_memory(number)}"]
-        case "ngpus":
-            return [f"--gres=gpu:{number}"]
+        case "accelerator" if amount.lower() == "true":
+            return ["--gres=gpu"]
     return []
 
 
-def _pbs_nodes(amount: str) -> list[str]:
+def _chunk(part: str) -> list[str]:
+    name, _, amount = part.partition("=")
+    match name:
+        case "ncpus":
+            return [f"--mincpus={amount}"]
+        case "mpiprocs":
+            return [f"--ntasks-per-node={amount}"]
+        case "mem":
+            return [f"--mem={_memory(amount)}"]
+        case "ngpus":
+            return [f"--gres=gpu:{amount}"]
+    return []
+
+
+def _nodes(amount: str) -> list[str]:
     """`2:ppn=4:gpus=1`, or names joined by +."""
-    first, *properties = amount.split("+")[0].split(":")
-    made = [f"--nodes={first}"] if first.isdigit() else [f"--nodelist={amount.replace('+', ',')}"]
+    first, *properties = amount.split(":")
+    if not first.isdigit():
+        names = first.split("+")
+        return [f"--nodelist={','.join(names)}", f"--nodes={len(names)}"]
+    made = [f"--nodes={first}"]
     for item in properties:
-        key, equals, number = item.partition("=")
-        if key == "ppn":
-            made.append(f"--ntasks-per-node={number}")
-        elif key == "gpus" and equals:
+        name, _, number = item.partition("=")
+        if name == "ppn" and number.isdigit():
+            made.append(f"--ntasks={int(first[:9]) * int(number[:9])}")
+        elif name == "gpus":
             made.append(f"--gres=gpu:{number}")
+        else:
+            made.append(f"--nodelist={name}")
     return made
 
 
-def _pbs_memory(amount: str) -> str:
-    """Bytes without a unit, words of 8 bytes with w; sbatch counts in K, M, G, T."""
+def _memory(amount: str) -> str:
+    """Megabytes without a unit. An amount in bytes (b) is meant so, though sbatch takes it for megabytes."""
     number = amount.rstrip("bBwW")
-    if number.isdigit():
+    if number != amount and number.isdigit():
         return f"{-(-int(number[:18]) // 1024)}K"
     return number
 
 
-def _pbs_rerun(value: str) -> list[str] | None:
+def _rerun(value: str) -> list[str] | None:
     return {"y": ["--requeue"], "n": ["--no-requeue"]}.get(value[:1].lower())
 
 
-def _pbs_variables(value: str) -> list[str]:
-    return [f"--export=ALL,{value}"]
-
-
-def _pbs_attributes(value: str) -> list[str] | None:
-    """`-W depend=afterok:12,umask=…`"""
+def _attributes(value: str) -> list[str] | None:
+    """`-W depend=afterok:12`"""
     name, _, rest = value.partition("=")
     return [f"--dependency={rest}"] if name == "depend" and rest else None
 
 
-def _pbs_join(value: str) -> list[str] | None:
-    return [] if value in ("oe", "eo", "n") else None
-
-
-def _nothing(_: str) -> list[str]:
-    return []
-
-
 _PBS: dict[str, Rule] = {
-    "-a": _option("begin"),
-    "-A": _option("account"),
-    "-e": _option("error"),
-    "-j": _pbs_join,
-    "-J": _option("array"),
-    "-l": _pbs_resources,
-    "-m": _pbs_mail,
-    "-M": _option("mail-user"),
-    "-N": _option("job-name"),
-    "-o": _option("output"),
-    "-p": _option("nice"),
-    "-P": _option("account"),
-    "-q": _option("partition"),
-    "-r": _pbs_rerun,
-    "-S": _nothing,
-    "-t": _option("array"),
-    "-v": _pbs_variables,
-    "-W": _pbs_attributes,
-    "-d": _option("chdir"),
-    "-w": _option("chdir"),
+    "a": _option("begin"),
+    "A": _option("account"),
+    "c": _nothing,
+    "C": _nothing,
+    "d": _option("chdir"),
+    "e": _option("error"),
+    "j": _nothing,
+    "J": _option("array"),
+    "k": _nothing,
+    "l": _resources,
+    "m": _mail,
+    "M": _option("mail-user"),
+    "N": _option("job-name"),
+    "o": _option("output"),
+    "p": _option("nice"),
+    "q": _option("partition"),
+    "r": _rerun,
+    "S": _nothing,
+    "t": _option("array"),
+    "u": _nothing,
+    "v": lambda value: [f"--export=ALL,{value}"],
+    "w": _option("chdir"),
+    "W": _attributes,
 }
-_PBS_FLAGS = {"-h": ["--hold"], "-V": ["--export=ALL"], "-x": ["--exclusive"]}
+_PBS_FLAGS = {"h": ["--hold"], "I": list[str](), "V": ["--export=ALL"], "z": list[str]()}
 
 
-def _bsub_time(value: str) -> list[str]:
-    """`[hours:]minutes[/host]`"""
-    clock = value.partition("/")[0]
-    return [f"--time={clock}:00" if ":" in clock else f"--time={clock}"]
+# ── #BSUB ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _bsub_slots(value: str) -> list[str]:
-    return [f"--ntasks={value.partition(',')[0]}"]
+def _slots(value: str) -> list[str]:
+    """`least,most`: sbatch takes the most."""
+    return [f"--ntasks={value.rpartition(',')[2]}"]
 
 
-def _bsub_name(value: str) -> list[str]:
-    """`name[1-10]%2` is an array."""
-    name, bracket, rest = value.partition("[")
-    if not bracket:
-        return [f"--job-name={value}"]
-    indices, _, limit = rest.partition("]")
-    return [f"--job-name={name}", f"--array={indices}{limit}"]
-
-
-def _bsub_nodes(value: str) -> list[str]:
-    return [f"--nodelist={','.join(value.split())}"]
+def _kilobytes(value: str) -> list[str]:
+    """For each CPU, in kilobytes unless a unit is given."""
+    return [f"--mem-per-cpu={value}{'K' if value.isdigit() else ''}"]
 
 
 _BSUB: dict[str, Rule] = {
-    "-c": _bsub_time,
-    "-cwd": _option("chdir"),
-    "-e": _option("error"),
-    "-eo": _option("error"),
-    "-i": _option("input"),
-    "-J": _bsub_name,
-    "-m": _bsub_nodes,
-    "-M": _option("mem"),
-    "-n": _bsub_slots,
-    "-o": _option("output"),
-    "-oo": _option("output"),
-    "-P": _option("account"),
-    "-q": _option("partition"),
-    "-u": _option("mail-user"),
-    "-W": _bsub_time,
+    "c": _option("chdir"),
+    "cwd": _option("chdir"),
+    "e": _option("error"),
+    "J": _option("job-name"),
+    "m": lambda value: [f"--nodelist={','.join(value.split())}"],
+    "M": _kilobytes,
+    "n": _slots,
+    "o": _option("output"),
+    "q": _option("partition"),
+    "W": _option("time"),
 }
-_BSUB_FLAGS = {"-x": ["--exclusive"], "-H": ["--hold"], "-r": ["--requeue"], "-rn": ["--no-requeue"]}
+_BSUB_FLAGS = {"x": ["--exclusive"]}

@@ -6,7 +6,7 @@ The order inside a first letter is the one in which sbatch lists possibilities. 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from enum import Enum, auto
+from enum import Enum
 from functools import lru_cache
 
 from adapters.slurm import choices, durations, getopt, hostlist, timespec, values
@@ -64,15 +64,15 @@ class HelpAsked(Exception):
 class Place(Enum):
     """Which record the value goes to, in the field named by `fills`."""
 
-    COMPONENT = auto()
-    REQUEST = auto()
-    FILES = auto()
-    PARSED = auto()
+    COMPONENT = 0
+    REQUEST = 1
+    FILES = 2
+    PARSED = 3
     """What sbatch itself does: --parsable, --wait."""
-    SPECIAL = auto()
+    SPECIAL = 4
     """Put together from several options, by `request`."""
-    RECORDED = auto()
-    EARLY = auto()
+    RECORDED = 5
+    EARLY = 6
     """Only on the command line; nothing anywhere else."""
 
 
@@ -92,10 +92,11 @@ class Option:
     exports: str = ""
     """A SLURM_ variable that the job finds the value in."""
     changes_results: bool = False
-    key: tuple[Place, str] = field(init=False)
+    slot: int = field(init=False)
+    """The place as an index, so that thousands of submissions look up no enumeration."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "key", (self.place, self.fills))
+        object.__setattr__(self, "slot", self.place.value)
 
 
 def _text(text: str, _: Context) -> str:
@@ -254,6 +255,12 @@ def _gres(text: str, _: Context) -> object:
     if text.lower() == "help":
         raise HelpAsked("Generic resources: NAME[:TYPE][:COUNT], joined by commas, such as gpu:a100:2\n", 0)
     return values.gres_list(text)
+
+
+def _reserved_ports(text: str, _: Context) -> object:
+    if text and not text.isdigit():
+        raise BadValue('Invalid numeric value "VALUE" for --resv-port.', text, exit_code=1)
+    raise BadValue("Slurmstepd step management must be enabled to use --resv-ports for job allocations", exit_code=1)
 
 
 def _requeue(text: str, _: Context) -> bool:
@@ -519,7 +526,7 @@ OPTIONS: tuple[Option, ...] = (
         "resv-ports",
         "",
         _O,
-        _refuse("Slurmstepd step management must be enabled to use --resv-ports for job allocations"),
+        _reserved_ports,
         _S,
         "resv_ports",
         _NOT,
@@ -588,8 +595,11 @@ _PLUGIN_FLAGS = frozenset(
 """Options of well-known site plug-ins that take no argument; all others are taken to need one."""
 
 
+Table = getopt.Table[Option]
+
+
 @lru_cache(maxsize=16)
-def table(accepted: tuple[str, ...] = ()) -> getopt.Table[Option]:
+def table(accepted: tuple[str, ...] = ()) -> Table:
     """The table, with the options of site plug-ins that the site file allows."""
     extra = tuple(
         _keep(

@@ -1,0 +1,112 @@
+"""Of all options met, those that count: the stronger source wins, within one the last; and the clashes between them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from adapters.slurm.occurrences import Occurrence, Rank, Refusal, fatal
+
+Fields = dict[str, Occurrence]
+
+
+@dataclass(slots=True)
+class Chosen:
+    """Field name → what fills it, by place (`options.Place`)."""
+
+    component: Fields = field(default_factory=dict)
+    request: Fields = field(default_factory=dict)
+    files: Fields = field(default_factory=dict)
+    parsed: Fields = field(default_factory=dict)
+    special: Fields = field(default_factory=dict)
+    recorded: Fields = field(default_factory=dict)
+    early: Fields = field(default_factory=dict)
+
+    @property
+    def places(self) -> tuple[Fields, ...]:
+        return (
+            *(self.component, self.request, self.files, self.parsed),
+            *(self.special, self.recorded, self.early),
+        )
+
+    def holds(self, one: Occurrence) -> bool:
+        return self.places[one.option.slot].get(one.option.fills) is one
+
+    def winner_over(self, one: Occurrence) -> Occurrence | None:
+        return self.places[one.option.slot].get(one.option.fills)
+
+
+OF_COMPONENT = frozenset(
+    {"nodes", "shape", "gres", "gpus_per_node", "gpus_per_task", "tres_per_task", "mem", "mem_per_cpu", "mem_per_gpu"}
+    | {"constraint"}
+)
+"""Special fields that describe one component of a heterogeneous job, not the whole."""
+
+
+def choose(every: Iterable[Occurrence], whole: Chosen | None = None) -> Chosen:
+    """`whole`: of the component before; what describes the job as a whole stays."""
+    chosen = Chosen()
+    if whole is not None:
+        chosen.request = dict(whole.request)
+        chosen.files = dict(whole.files)
+        chosen.parsed = dict(whole.parsed)
+        chosen.special = {name: one for name, one in whole.special.items() if name not in OF_COMPONENT}
+        chosen.recorded = dict(whole.recorded)
+    places = chosen.places
+    for one in every:
+        option = one.option
+        places[option.slot][option.fills] = one
+    return chosen
+
+
+_MEMORY = ("mem", "mem_per_cpu", "mem_per_gpu")
+
+
+def settle(chosen: Chosen) -> None:
+    """Refusal for options that exclude each other; takes out a memory wish of the environment that gives way."""
+    _settle_memory(chosen)
+    component, special = chosen.component, chosen.special
+    if "oversubscribe" in component and "exclusive" in component:
+        raise fatal("--exclusive and --oversubscribe options are mutually exclusive")
+    if "core-spec" in chosen.recorded and "thread-spec" in chosen.recorded:
+        raise fatal("-S/--core-spec and --thred-spec options are mutually exclusive")  # spelt so by sbatch
+    tres = special["tres_per_task"].text or "" if "tres_per_task" in special else ""
+    if tres or "cpus_per_gpu" in component:
+        _settle_cpus(chosen, tres)
+    if "tasks_per_gpu" in component:
+        for name, fields in (("gpus_per_task", special), ("gres_per_socket", component), ("tasks_per_node", component)):
+            if name in fields:
+                other = fields[name].option.name
+                raise fatal(f"--{other} is mutually exclusive with --ntasks-per-gpu and SLURM_NTASKS_PER_GPU")
+    if "distribution" in special and "node_list" not in component:
+        shape = special["distribution"].text or ""
+        if shape.lower().startswith("arbitrary"):
+            raise Refusal(
+                "sbatch: error: With Arbitrary distribution you need to specify a nodelist or hostfile "
+                "with the -w option\n",
+                1,
+            )
+
+
+def _settle_memory(chosen: Chosen) -> None:
+    """Directives and command line count as one source here, and the environment gives way to either."""
+    special = chosen.special
+    wishes = [special[kind] for kind in _MEMORY if kind in special]
+    if len(wishes) < 2:
+        return
+    given = [one for one in wishes if one.rank is not Rank.ENVIRONMENT]
+    if len(given) > 1:
+        raise fatal("--mem, --mem-per-cpu, and --mem-per-gpu are mutually exclusive.")
+    if not given:
+        raise fatal("SLURM_MEM_PER_CPU, SLURM_MEM_PER_GPU, and SLURM_MEM_PER_NODE are mutually exclusive.")
+    for one in wishes:
+        if one is not given[0]:
+            del special[one.option.fills]
+
+
+def _settle_cpus(chosen: Chosen, tres: str) -> None:
+    names = {item.replace(":", "=").partition("=")[0] for item in tres.split(",")}
+    if "cpu" in names and "cpus_per_task" in chosen.component:
+        raise fatal("You can not have --tres-per-task=cpu= and --cpus-per-task please use one or the other")
+    if "cpus_per_gpu" in chosen.component and ("cpu" in names or "cpus_per_task" in chosen.component):
+        raise fatal("--cpus-per-task, --tres-per-task=cpu:#, and --cpus-per-gpu are mutually exclusive")
+    if "gres/gpu" in tres and "gpus_per_task" in chosen.special:
+        raise fatal("You can not have --tres-per-task=gres/gpu= and --gpus-per-task please use one or the other")
