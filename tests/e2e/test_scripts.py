@@ -22,13 +22,13 @@ def _name(case: cases.Case) -> str:
 
 
 @pytest.fixture(scope="module")
-def submitted(each_bridge: harness.Bridge) -> dict[str, tuple[Path, int]]:
-    """All at once, so that they run beside each other: name → directory and job id."""
-    jobs = {}
+def submitted(each_bridge: harness.Bridge) -> dict[str, tuple[Path, harness.Ran]]:
+    """All at once, so that they run beside each other: name → directory and what sbatch answered."""
+    answers = {}
     for case in ACCEPTED:
         directory = _prepare(each_bridge, case)
-        jobs[case.name] = directory, _sbatch(each_bridge, case, directory)
-    return jobs
+        answers[case.name] = directory, _run(each_bridge, case, directory)
+    return answers
 
 
 def _prepare(bridge: harness.Bridge, case: cases.Case) -> Path:
@@ -41,12 +41,6 @@ def _prepare(bridge: harness.Bridge, case: cases.Case) -> Path:
     return directory
 
 
-def _sbatch(bridge: harness.Bridge, case: cases.Case, directory: Path) -> int:
-    ran = _run(bridge, case, directory)
-    assert ran.code == 0, f"{case.name}: {ran.err}"
-    return int(ran.out.split()[-1])
-
-
 def _run(bridge: harness.Bridge, case: cases.Case, directory: Path) -> harness.Ran:
     stdin = case.script if case.stdin else None
     return bridge.run("sbatch", *case.words, stdin=stdin, env=case.env, cwd=directory, umask=case.umask)
@@ -54,9 +48,11 @@ def _run(bridge: harness.Bridge, case: cases.Case, directory: Path) -> harness.R
 
 @pytest.mark.parametrize("case", ACCEPTED, ids=_name)
 def test_a_script_ends_and_writes_as_it_must(
-    each_bridge: harness.Bridge, submitted: dict[str, tuple[Path, int]], case: cases.Case
+    each_bridge: harness.Bridge, submitted: dict[str, tuple[Path, harness.Ran]], case: cases.Case
 ) -> None:
-    directory, job_id = submitted[case.name]
+    directory, ran = submitted[case.name]
+    assert (ran.err, ran.code) == ("", 0)
+    job_id = int(ran.out.split()[-1])
     records = each_bridge.wait(job_id)
     problems = cases.differences_of_end(case, records)
     problems += cases.differences_of_files(case, directory, job_id=job_id, user=each_bridge.user.name)
