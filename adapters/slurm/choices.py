@@ -48,10 +48,10 @@ def no_kill(text: str) -> str:
 
 
 MAIL_TYPES = (
-    *("INVALID_DEPEND", "BEGIN", "END", "FAIL", "REQUEUE", "STAGE_OUT"),
-    *("ARRAY_TASKS", "TIME_LIMIT", "TIME_LIMIT_90", "TIME_LIMIT_80", "TIME_LIMIT_50"),
+    *("ARRAY_TASKS", "INVALID_DEPEND", "BEGIN", "END", "FAIL", "REQUEUE", "STAGE_OUT"),
+    *("TIME_LIMIT", "TIME_LIMIT_90", "TIME_LIMIT_80", "TIME_LIMIT_50"),
 )
-_OF_ALL = MAIL_TYPES[:6]
+_OF_ALL = MAIL_TYPES[1:7]
 
 
 def mail_types(text: str) -> tuple[str, ...]:
