@@ -369,7 +369,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option("export-file", "", _R, _export_file, _S, "export_file", _ACT, "the environment is what the file says"),
     Option(
-        *("external", "", _N, _refuse("--external: a job without a script cannot be run here"), _E, "external", _NOT),
+        *("external", "", _N, _yes, _E, "external", _NOT),
         "jobs without a script cannot be run here",
     ),
     _keep("extra", "kept with the job and shown"),

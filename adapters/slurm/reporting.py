@@ -68,10 +68,10 @@ def _slip(one: Occurrence, chosen: Chosen) -> str:
     return ""
 
 
-def verbose(chosen: Chosen) -> str:
+def verbose(chosen: Chosen, level: int) -> str:
     """What -v prints: every option that is set, by name."""
     rule = f"sbatch: {'-' * 20} {'-' * 20}\n"
-    lines = sorted(_set_options(chosen))
+    lines = sorted([*_set_options(chosen), _line("verbose", str(level))])
     return f"sbatch: defined options\n{rule}{''.join(lines)}{rule}sbatch: end of defined options\n"
 
 
@@ -81,4 +81,8 @@ def _set_options(chosen: Chosen) -> Iterable[str]:
             if one.option.name == "verbose":
                 continue
             value = "set" if one.option.argument is Argument.NONE or one.text is None else one.text
-            yield f"sbatch: {one.option.name:<20}: {value}\n"
+            yield _line(one.option.name, value)
+
+
+def _line(name: str, value: str) -> str:
+    return f"sbatch: {name:<20}: {value}\n"

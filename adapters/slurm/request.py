@@ -170,6 +170,10 @@ def _script(
     call: Call, early: Mapping[str, Occurrence], operands: Sequence[str], exit_error: int
 ) -> tuple[bytes, str, Program]:
     """(content, name for messages, program)"""
+    if "external" in early:
+        if operands:
+            raise Refusal("sbatch: error: Script arguments not permitted with --external option\n", 1)
+        raise Refusal("sbatch: error: --external: a job without a script cannot be run here\n", 1)
     if "wrap" in early:
         if operands:
             raise Refusal("sbatch: error: Script arguments not permitted with --wrap option\n", 1)
@@ -230,7 +234,7 @@ def _finish(
     verbose = verbose or _debug_level(call.environ)
     said = "".join(f"sbatch: {line}\n" for line in found.complaints)
     if verbose:
-        said += "".join(reporting.verbose(one) for _, one in parts)
+        said += "".join(reporting.verbose(one, verbose) for _, one in parts)
     said += _ignored(chosen)
     if len(parts) > 1:
         sentence = HET_SENTENCE.format(count=len(parts))

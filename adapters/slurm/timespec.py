@@ -76,9 +76,9 @@ class _Reader:
     def _part(self) -> None:
         """One word, date or time of day at `at`; what stood there before must not be said twice."""
         character = self.text[self.at]
-        if character in " \t\n":
+        if character in " \t\nT":  # a capital T separates, wherever it stands
             self.at += 1
-        elif self.day is not None and (character == "-" or self._is_t_before_time()):
+        elif self.day is not None and character == "-":
             self.at += 1
             self._time_of_day()
         elif character.isascii() and character.isdigit():
@@ -88,18 +88,15 @@ class _Reader:
         else:
             raise self.wrong(self.at)
 
-    def _is_t_before_time(self) -> bool:
-        return self.text[self.at] in "tT" and self.text[self.at + 1 : self.at + 2].isdigit()
-
     def _word(self) -> None:
         rest = self.text[self.at :].lower()
-        if rest.startswith("uts") and rest[3:].isascii() and rest[3:].isdigit() and len(rest) < 16:
+        if self.text.startswith("uts", self.at) and rest[3:].isascii() and rest[3:].isdigit() and len(rest) < 16:
             self.absolute = float(rest[3:])
             self.at = len(self.text)
         elif rest.startswith("today"):
-            self._set_day(self.moment.date(), 5)
+            self._set_day(self.moment.date(), 5, again=True)
         elif rest.startswith("tomorrow"):
-            self._set_day(self.moment.date() + timedelta(days=1), 8)
+            self._set_day(self.moment.date() + timedelta(days=1), 8, again=True)
         elif rest.startswith("now"):
             self.at += 3
             self._shift()
@@ -111,8 +108,8 @@ class _Reader:
                     return
             raise self.wrong(self.at)
 
-    def _set_day(self, day: date, length: int, has_year: bool = True) -> None:
-        if self.day is not None or self.shift is not None:
+    def _set_day(self, day: date, length: int, *, has_year: bool = True, again: bool = False) -> None:
+        if (self.day is not None and not again) or self.shift is not None:
             raise self.wrong(self.at)
         self.day, self.has_year = day, has_year
         self.at += length
@@ -151,7 +148,9 @@ class _Reader:
         elif len(digits) == 6 and self.day is None:
             self._set_day(self._checked(2000 + int(rest[4:6]), int(rest[:2]), int(rest[2:4]), self.at + 2), 6)
         else:
-            raise self.wrong(self.at + len(digits))
+            glued = self.day is not None and self.text[self.at - 1 : self.at] not in ("T", "-")
+            inside = glued or len(digits) > 6
+            raise self.wrong(self.at if inside else self.at + min(len(digits), 2))
 
     def _iso_date(self, rest: str) -> None:
         month, day = rest[5:7], rest[8:10]
@@ -171,7 +170,7 @@ class _Reader:
             return
         year = _digits(rest[length + 1 :])[:2]
         if len(year) != 2:
-            raise self.wrong(self.at)
+            raise self.wrong(self.at + length + 1 + len(year))
         self._set_day(self._checked(2000 + int(year), int(month), int(day), self.at), length + 3)
 
     def _checked(self, year: int, month: int, day: int, at: int) -> date:
@@ -184,21 +183,21 @@ class _Reader:
         begin = self.at
         if self.clock is not None:
             raise self.wrong(begin)
-        hour = self._two_digits()
+        hour = self._number_of_digits(1)
         if hour is None or self.text[self.at : self.at + 1] != ":":
             raise self.wrong(self.at)
         if hour > 23:
             raise self.wrong(begin)
         self.at += 1
         minute_at = self.at
-        minute = self._two_digits()
+        minute = self._number_of_digits(2)
         if minute is None or minute > 59:
             raise self.wrong(minute_at)
         second = 0
         if self.text[self.at : self.at + 1] == ":":
             second_at = self.at + 1
             self.at += 1
-            read = self._two_digits()
+            read = self._number_of_digits(2)
             if read is None or read > 59:
                 raise self.wrong(second_at)
             second = read
@@ -214,9 +213,12 @@ class _Reader:
         self.at = len(self.text) - len(word) + 2
         return hour % 12 + (12 if half == "pm" else 0)
 
-    def _two_digits(self) -> int | None:
+    def _number_of_digits(self, least: int) -> int | None:
+        """Up to two digits at `at`; one where two are needed is an error behind it."""
         digits = _digits(self.text[self.at :])[:2]
         self.at += len(digits)
+        if digits and len(digits) < least:
+            raise self.wrong(self.at)
         return int(digits) if digits else None
 
 

@@ -230,18 +230,18 @@ _FACTORS = {"K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 
 
 def _one_gres(text: str, prefix: str) -> Gres:
-    parts = ([prefix] if prefix else []) + text.removeprefix("gres/").removeprefix("gres:").split(":")
-    if len(parts) > 3 or not all(parts):
-        raise BadValue("Invalid Trackable RESource (TRES) specification", exit_code=1)
-    name, words = parts[0], parts[1:]
-    if not words:
+    """NAME, NAME:TYPE, NAME:COUNT or NAME:TYPE:COUNT; an empty type is none."""
+    whole = f"{prefix}:{text}" if prefix else text.removeprefix("gres/").removeprefix("gres:")
+    name, colon, rest = whole.partition(":")
+    if not colon:
         return Gres(name)
-    quantity = _quantity(words[-1])
-    if quantity is None:
-        if len(words) > 1:
-            raise BadValue("Invalid generic resource (gres) specification", exit_code=1)
-        return Gres(name, words[0])
-    return Gres(name, words[0] if len(words) > 1 else None, quantity)
+    kind, _, last = rest.rpartition(":")
+    quantity = _quantity(last)
+    if quantity is not None:
+        return Gres(name, kind or None, quantity)
+    if not last or kind:
+        raise BadValue("Invalid Trackable RESource (TRES) specification", exit_code=1)
+    return Gres(name, last)
 
 
 def _quantity(text: str) -> int | None:
