@@ -65,7 +65,7 @@ def settle(chosen: Chosen) -> None:
     _settle_memory(chosen)
     component, special = chosen.component, chosen.special
     if "oversubscribe" in component and "exclusive" in component:
-        raise fatal("--exclusive and --oversubscribe options are mutually exclusive")
+        _settle_sharing(component)
     if "core-spec" in chosen.recorded and "thread-spec" in chosen.recorded:
         raise fatal("-S/--core-spec and --thred-spec options are mutually exclusive")  # spelt so by sbatch
     tres = special["tres_per_task"].text or "" if "tres_per_task" in special else ""
@@ -84,6 +84,14 @@ def settle(chosen: Chosen) -> None:
                 "with the -w option\n",
                 1,
             )
+
+
+def _settle_sharing(component: Fields) -> None:
+    """SBATCH_EXCLUSIVE is stronger than -s in a directive, and gives way to one on the command line."""
+    exclusive, oversubscribe = component["exclusive"], component["oversubscribe"]
+    if exclusive.rank is not Rank.ENVIRONMENT:
+        raise fatal("--exclusive and --oversubscribe options are mutually exclusive")
+    del component["exclusive" if oversubscribe.rank > exclusive.rank else "oversubscribe"]
 
 
 def _settle_memory(chosen: Chosen) -> None:

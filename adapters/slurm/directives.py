@@ -24,7 +24,7 @@ class Component:
 @dataclass(slots=True)
 class Directives:
     components: list[Component] = field(default_factory=lambda: [Component()])
-    foreign: list[tuple[int, str, str]] = field(default_factory=list)
+    foreign: list[tuple[int, str, bytes]] = field(default_factory=list)
     """(line, `PBS` or `BSUB`, rest of the line)"""
     warnings: list[str] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
@@ -40,9 +40,9 @@ _LATE = 20
 """Directives after the first command that are named; more are counted only."""
 
 
-def scan(script: bytes, name: str, *, with_foreign: bool = True) -> Directives:
-    """`name` is the script's, for messages."""
-    found = Directives()
+def scan(script: bytes, name: str, *, with_foreign: bool = True, complaints: list[str] | None = None) -> Directives:
+    """`name` is the script's, for messages. `complaints`, if given, is where they go even when it cannot be read."""
+    found = Directives(complaints=complaints if complaints is not None else [])
     at, number, end = 0, 0, len(script)
     while at < end:
         newline = script.find(b"\n", at)
@@ -64,25 +64,28 @@ def scan(script: bytes, name: str, *, with_foreign: bool = True) -> Directives:
                 )
         at = stop + 1
     _find_late(script, at, number, name, found)
+    if with_foreign:
+        _find_foreign(script, at, number, found)
     return found
 
 
 def _comment(line: bytes, name: str, number: int, found: Directives, with_foreign: bool) -> None:
     """A comment that may be an old magic word, another system's, or a slip."""
     if line[:6] == b"#SLURM":
-        found.complaints.append(_OLD)
+        if _OLD not in found.complaints:
+            found.complaints.append(_OLD)
         _directive(line[6:], name, number, found)
     elif with_foreign and line[:4] == b"#PBS":
-        found.foreign.append((number, "PBS", _text(line[4:])))
+        found.foreign.append((number, "PBS", line[4:]))
     elif with_foreign and line[:5] == b"#BSUB":
-        found.foreign.append((number, "BSUB", _text(line[5:])))
+        found.foreign.append((number, "BSUB", line[5:]))
     elif line.lower().startswith(_SLIPS):
         word = _text(line.split(None, 1)[0])
         found.warnings.append(f"{name}:{number}: {word} is a comment to sbatch; #SBATCH was meant?")
 
 
 def _directive(rest: bytes, name: str, number: int, found: Directives) -> None:
-    words = split(_text(rest), name, number)
+    words = split(rest, name, number)
     if words and words[0] in ("hetjob", "packjob"):
         if words[0] == "packjob":
             found.complaints.append(_PACK)
@@ -97,28 +100,32 @@ def _text(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
-def split(line: str, name: str, number: int) -> list[str]:
+_BLANKS = frozenset(" \t\n\v\f\r")
+"""What C calls white space; other letters of Unicode are part of words."""
+
+
+def split(data: bytes, name: str, number: int) -> list[str]:
     """The words of one directive. Unreadable for an open quote and for a word that begins with a colon."""
-    line = line.lstrip()
-    if '"' not in line and "'" not in line and "\\" not in line:
-        words = line.partition("#")[0].split()
-        if not any(word[0] == ":" for word in words):
-            return words
-    words = []
+    if b'"' not in data and b"'" not in data and b"\\" not in data:
+        words = data.partition(b"#")[0].split()
+        if not any(word[:1] == b":" for word in words):
+            return [_text(word) for word in words]
+    line = _text(data.lstrip())
+    found: list[str] = []
     at, end, ended = 0, len(line), False
     while not ended:
         begin = at
-        while at < end and line[at].isspace():
+        while at < end and line[at] in _BLANKS:
             at += 1
-        if at == end:
+        if at >= end:
             break
         if line[at] == ":":
             raise Unreadable(f"{name}: line {number}: Unexpected `:` in [{line[begin:]}]")
         word, at, ended = _one_word(line, begin, at, name, number)
         if not word:
             break  # as sbatch has it: an empty word, `""`, ends the line
-        words.append(word)
-    return words
+        found.append(word)
+    return found
 
 
 def _one_word(line: str, begin: int, at: int, name: str, number: int) -> tuple[str, int, bool]:
@@ -126,7 +133,7 @@ def _one_word(line: str, begin: int, at: int, name: str, number: int) -> tuple[s
     word: list[str] = []
     quote = ""
     end = len(line)
-    while at < end and (quote or not line[at].isspace()):
+    while at < end and (quote or line[at] not in _BLANKS):
         character = line[at]
         at += 1
         if character == "\\":
@@ -146,6 +153,20 @@ def _one_word(line: str, begin: int, at: int, name: str, number: int) -> tuple[s
     if quote:
         raise Unreadable(f"{name}: line {number}: Unmatched `{quote}` in [{line[begin:]}]")
     return "".join(word), at, False
+
+
+def _find_foreign(script: bytes, at: int, number: int, found: Directives) -> None:
+    """#PBS and #BSUB lines count wherever they stand, unlike our own: sbatch has it so."""
+    for kind in (b"PBS", b"BSUB"):
+        magic = b"\n#" + kind
+        late, last, line = script.find(magic, at), at, number
+        while late >= 0:
+            line += script.count(b"\n", last, late + 1)
+            last = late + 1
+            stop = script.find(b"\n", last)
+            rest = script[last + len(magic) - 1 : stop if stop >= 0 else len(script)]
+            found.foreign.append((line, kind.decode(), rest))
+            late = script.find(magic, last)
 
 
 def _find_late(script: bytes, at: int, number: int, name: str, found: Directives) -> None:

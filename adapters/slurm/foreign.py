@@ -31,7 +31,7 @@ Rule = Callable[[str], list[str] | None]
 """The value → words of sbatch; None: does nothing."""
 
 
-def translate(found: list[tuple[int, str, str]], name: str) -> Translated:
+def translate(found: list[tuple[int, str, bytes]], name: str) -> Translated:
     """`found` as `directives.Directives.foreign`; `name` is the script's, for messages."""
     translated = Translated()
     if not found:
@@ -40,7 +40,7 @@ def translate(found: list[tuple[int, str, str]], name: str) -> Translated:
     rules, flags = (_BSUB, _BSUB_FLAGS) if kind == "BSUB" else (_PBS, _PBS_FLAGS)
     for number, its_kind, text in found:
         if its_kind != kind:
-            translated.lost.append((number, f"#{its_kind} {text.strip()}"))
+            translated.lost.append((number, f"#{its_kind} {text.decode('utf-8', 'surrogateescape').strip()}"))
             continue
         for option, value in _options(directives.split(text, name, number), rules, flags):
             made = flags[option] if value is None else rules[option](value)

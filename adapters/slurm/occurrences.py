@@ -114,9 +114,18 @@ def of_environment(environ: Mapping[str, str], context: Context) -> list[Occurre
     met = []
     for variable, option in BY_VARIABLE.items():
         if variable in given:
-            # A variable of an option without an argument counts whatever its value is.
-            text = None if option.argument is Argument.NONE else environ[variable]
+            text: str | None = environ[variable]
+            if option.argument is Argument.NONE:
+                if not sets_flag(environ[variable]):
+                    continue
+                text = None
             value = value_of(option, text, context)
             spelled = f"{variable}={environ[variable]}"
             met.append(Occurrence(option, text, value, Rank.ENVIRONMENT, spelled, f"environment {variable}"))
     return met
+
+
+def sets_flag(text: str) -> bool:
+    """Whether a variable of an option without an argument counts: empty, `yes`, or a number that is not 0."""
+    number = text.strip(" ").lstrip("+-")
+    return text == "" or text.lower() == "yes" or (number.isascii() and number.isdigit() and int(number[:18]) != 0)

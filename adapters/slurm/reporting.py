@@ -1,11 +1,11 @@
 """What sbatch tells about what it read: the report's entries and warnings, and the list of -v."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from adapters.slurm import directives, foreign
+from adapters.slurm import directives, durations, foreign
 from adapters.slurm.chosen import Chosen
 from adapters.slurm.getopt import Argument
-from adapters.slurm.occurrences import Occurrence
+from adapters.slurm.occurrences import Occurrence, Rank
 from adapters.slurm.options import Place
 from bridge.core.report import Entry, Report, Treatment
 
@@ -43,7 +43,7 @@ def _entry(one: Occurrence, chosen: Chosen) -> Entry:
             treatment, sentence = Treatment.APPROXIMATED, "recorded; other jobs may be on the same nodes"
         return Entry(one.spelled, one.source, treatment, sentence, option.changes_results)
     if winner is None:
-        return Entry(one.spelled, one.source, Treatment.RECORDED, "gives way to another wish for memory")
+        return Entry(one.spelled, one.source, Treatment.RECORDED, "gives way to a stronger wish that excludes it")
     sentence = f"overridden by {winner.spelled} ({winner.source})"
     return Entry(one.spelled, one.source, Treatment.RECORDED, sentence)
 
@@ -71,18 +71,23 @@ def _slip(one: Occurrence, chosen: Chosen) -> str:
 def verbose(chosen: Chosen, level: int) -> str:
     """What -v prints: every option that is set, by name."""
     rule = f"sbatch: {'-' * 20} {'-' * 20}\n"
-    lines = sorted([*_set_options(chosen), _line("verbose", str(level))])
+    told = {one.option.name: _value(one) for place in chosen.places for one in place.values() if _is_told(one)}
+    told["verbose"] = str(level)
+    lines = [f"sbatch: {name:<20}: {told[name]}\n" for name in sorted(told)]
     return f"sbatch: defined options\n{rule}{''.join(lines)}{rule}sbatch: end of defined options\n"
 
 
-def _set_options(chosen: Chosen) -> Iterable[str]:
-    for place in chosen.places:
-        for one in place.values():
-            if one.option.name == "verbose":
-                continue
-            value = "set" if one.option.argument is Argument.NONE or one.text is None else one.text
-            yield _line(one.option.name, value)
+def _is_told(one: Occurrence) -> bool:
+    return one.option.place is not Place.EARLY or one.rank is Rank.COMMAND_LINE
 
 
-def _line(name: str, value: str) -> str:
-    return f"sbatch: {name:<20}: {value}\n"
+_FLAGS_BY_NAME = frozenset({"requeue", "no-requeue", "exclusive", "oversubscribe"})
+
+
+def _value(one: Occurrence) -> str:
+    name = one.option.name
+    if one.option.fills in ("time_limit_seconds", "time_min_seconds") and isinstance(one.value, int):
+        return durations.long_limit(one.value)
+    if name in _FLAGS_BY_NAME and not one.text:
+        return name
+    return "set" if one.option.argument is Argument.NONE or one.text is None else one.text

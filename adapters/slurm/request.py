@@ -22,6 +22,7 @@ from adapters.slurm import (
     options,
     reporting,
     script,
+    values,
 )
 from adapters.slurm import help as help_texts
 from adapters.slurm.chosen import Chosen, choose, settle
@@ -87,31 +88,39 @@ Read = Needs | Answer | Parsed
 
 
 def read(call: Call, site: Site) -> Read:
-    exit_error = _exit_error(call.environ)
+    exit_error, said = _exit_error(call.environ)
     context = Context(call.now, call.environ.get("TZ", ""), call.user, call.is_root, site, call.files, call.find_user)
     try:
-        return _read(call, site, context, exit_error)
+        return _read(call, site, context, exit_error, said)
     except script.NeedsScript as needs:
         return Needs(needs.names)
     except NeedsFile as needs_file:
         return Needs((f"file: {needs_file.path}",))
     except HelpAsked as help_asked:
-        return Answer(help_asked.text, "", help_asked.exit_code)
+        return Answer(help_asked.text, _lines(said), help_asked.exit_code)
     except Refusal as refusal:
-        return Answer("", refusal.stderr, refusal.exit_code)
+        return Answer("", _lines(said) + refusal.stderr, refusal.exit_code)
     except directives.Unreadable as unreadable:
-        return Answer("", f"sbatch: fatal: {unreadable}\n", 1)
+        return Answer("", _lines([*said, f"fatal: {unreadable}"]), 1)
     except foreign.NotUnderstood as wrong:
-        return Answer("", "".join(f"sbatch: {line}\n" for line in wrong.lines), 1)
+        return Answer("", _lines([*said, *wrong.lines]), 1)
 
 
-def _exit_error(environ: Mapping[str, str]) -> int:
-    """SLURM_EXIT_ERROR instead of 1, for errors that are not the options'."""
-    text = environ.get("SLURM_EXIT_ERROR", "")
-    return int(text) % 256 if text.isascii() and text.isdigit() and len(text) < 6 and int(text) else 1
+def _lines(said: Sequence[str]) -> str:
+    return "".join([f"sbatch: {line}\n" for line in said])
 
 
-def _read(call: Call, site: Site, context: Context, exit_error: int) -> Read:
+def _exit_error(environ: Mapping[str, str]) -> tuple[int, list[str]]:
+    """(SLURM_EXIT_ERROR instead of 1 for errors that are not the options', what sbatch says of a useless one)"""
+    text = environ.get("SLURM_EXIT_ERROR")
+    if text is None:
+        return 1, []
+    number = values.leading_integer(text)
+    return (number % 256, []) if number else (1, ["error: SLURM_EXIT_ERROR has zero value"])
+
+
+def _read(call: Call, site: Site, context: Context, exit_error: int, said: list[str]) -> Read:
+    """`said`: lines for standard error, without sbatch's name; added to as sbatch says them."""
     table = options.table(site.accept_options)
     of_command, operands = _command_line(call.argv, table, context)
     first = choose(of_command[0]).early
@@ -120,8 +129,8 @@ def _read(call: Call, site: Site, context: Context, exit_error: int) -> Read:
         return told
     content, name, program = _script(call, first, operands, exit_error)
     script.check(content, exit_error)
-    with_foreign = "SBATCH_IGNORE_PBS" not in call.environ and not _has_ignore_pbs(of_command[0])
-    found = directives.scan(content, name, with_foreign=with_foreign)
+    with_foreign = not _has_ignore_pbs(of_command[0], call.environ)
+    found = directives.scan(content, name, with_foreign=with_foreign, complaints=said)
     base_name = name.rpartition("/")[2] or name
     parts, translated = _parts(of_command, found, base_name, table, call.environ, context)
     for _, chosen in parts:
@@ -162,8 +171,9 @@ def _told_at_once(early: Mapping[str, Occurrence]) -> Answer | None:
     return None
 
 
-def _has_ignore_pbs(met: Sequence[Occurrence]) -> bool:
-    return any(one.option.name == "ignore-pbs" for one in met)
+def _has_ignore_pbs(met: Sequence[Occurrence], environ: Mapping[str, str] | None = None) -> bool:
+    text = environ.get("SBATCH_IGNORE_PBS") if environ is not None else None
+    return any(one.option.name == "ignore-pbs" for one in met) or (text is not None and occurrences.sets_flag(text))
 
 
 def _script(
@@ -232,7 +242,7 @@ def _finish(
     test_only = "test_only" in parsed
     verbose = sum(one.option.name == "verbose" for one in parts[0][0] if one.source == "command line")
     verbose = verbose or _debug_level(call.environ)
-    said = "".join(f"sbatch: {line}\n" for line in found.complaints)
+    said = _lines(found.complaints)
     if verbose:
         said += "".join(reporting.verbose(one, verbose) for _, one in parts)
     said += _ignored(chosen)
