@@ -572,6 +572,12 @@ OPTIONS: tuple[Option, ...] = (
     Option("wrap", "", _R, _text, _E, "wrap", _ACT, "a script is made of this text"),
 )
 
+_VARIABLES_ONLY = (
+    _keep("switches-wait", _TOPOLOGY, "SBATCH_WAIT4SWITCH"),
+    _keep("power", "recorded; sbatch itself no longer has the option", "SBATCH_POWER"),
+)
+"""Read from the environment, with no option of that name."""
+
 BY_NAME: Mapping[str, Option] = {option.name: option for option in OPTIONS}
 
 _VARIABLES_FIRST_READ_LAST = ("SBATCH_ERROR", "SBATCH_INPUT", "SBATCH_OUTPUT", "SBATCH_IGNORE_PBS")
@@ -579,7 +585,7 @@ _VARIABLES_FIRST_READ_LAST = ("SBATCH_ERROR", "SBATCH_INPUT", "SBATCH_OUTPUT", "
 
 def _by_variable() -> dict[str, Option]:
     """In the order in which sbatch reads them: the first bad one is what it names."""
-    pairs = [(variable, option) for option in OPTIONS for variable in option.environment]
+    pairs = [(variable, option) for option in OPTIONS + _VARIABLES_ONLY for variable in option.environment]
     pairs.sort(key=lambda pair: pair[0] in _VARIABLES_FIRST_READ_LAST)
     return dict(pairs)
 
