@@ -51,7 +51,7 @@ def array() -> Figure:
     """Tasks a second of an array of two hundred `true`, from sbatch to the last end."""
     with harness.a_bridge() as bridge:
         began = time.perf_counter()
-        job = bridge.sbatch(f"-a1-{TASKS}", "-o", "/dev/null", "--mem=10M", "--wrap", "true")
+        job = bridge.sbatch(f"-a1-{TASKS}", "-o", "/dev/null", "--mem=60M", "--wrap", "true")
         ends = bridge.wait(job, 300)
         ours = TASKS / (time.perf_counter() - began)
         assert [record["JobState"] for record in ends] == ["COMPLETED"] * TASKS
@@ -66,7 +66,7 @@ def _array_of_slurm(slurm: reference.Slurm) -> float:
     """Its own --wait polls every few seconds, so the end is read from the jobs' records."""
     began = time.time()
     ran = slurm.run(
-        "sbatch", "--parsable", f"-a1-{TASKS}", "-o", "/dev/null", "--mem=10M", "--wrap", "true", cwd="/tmp"
+        "sbatch", "--parsable", f"-a1-{TASKS}", "-o", "/dev/null", "--mem=60M", "--wrap", "true", cwd="/tmp"
     )
     job = int(ran.out)
     while True:
