@@ -68,6 +68,11 @@ class Cage:
         apart = self.ours | ({self._init} if self._init else set())
         return [pid for pid in processes.descendants(os.getpid()) if pid not in apart]
 
+    def measured(self) -> List[int]:
+        """Members whose memory is the job's: not those that are still copies of the monitor or the step service."""
+        ours = self.ours | {os.getpid()}
+        return [pid for pid in self.members() if not processes.is_bare_fork(pid, ours)]
+
     def signal_all(self, numbers: List[int]) -> None:
         members = self.members()
         for number in numbers:

@@ -99,7 +99,7 @@ class Monitor:
         if spool.exists(spool.STOP_MARK, self._folder):
             raise ValueError("stopped before its start")
         self._cage.open()
-        self._meter = memory.Meter(self._job.memory_limit_mib[self._index], self._cage.members)
+        self._meter = memory.Meter(self._job.memory_limit_mib[self._index], self._cage.measured)
         self._meter.next_at = _now() + 0.05
         self._steps = steps.Steps(self._cage, self._job, self._index, self._listener, self._watch, self._unwatch)
         self._steps.on_record = self._record_step

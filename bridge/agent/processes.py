@@ -80,6 +80,16 @@ def started_ticks(pid: int) -> Optional[int]:
     return int(fields[19]) if len(fields) > 19 and fields[0] not in (b"Z", b"X") else None
 
 
+_FORKED_ONLY = 0x40
+"""PF_FORKNOEXEC of the kernel's task flags: the process has not started a program since it was forked."""
+
+
+def is_bare_fork(pid: int, parents: Container[int]) -> bool:
+    """Whether it still is a copy of one of `parents`, and not yet the program that it is to become."""
+    fields = _stat(pid)
+    return len(fields) > 6 and int(fields[1]) in parents and bool(int(fields[6]) & _FORKED_ONLY)
+
+
 def resident_kib(pids: Iterable[int]) -> int:
     """The sum; memory shared by several is counted for each."""
     total = 0

@@ -6,7 +6,7 @@ PostgreSQL compares with its own clock, as its users may have several; a SQLite 
 
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from bridge.store import tables
 from bridge.store.batch import Batch
@@ -43,6 +43,11 @@ def renew(batch: Batch, fence: Fence, ttl_seconds: float, now: float) -> bool:
 def release(batch: Batch, fence: Fence) -> None:
     batch.connection.execute(update(tables.leases).where(*_held(fence)).values(owner="", expires_at=0.0))
     batch.fence_changed(fence.backend)
+
+
+def expire_all(connection: Connection) -> None:
+    """When it is certain that no owner lives. The numbers stay, so that what an old owner sent is still refused."""
+    connection.execute(update(tables.leases).values(expires_at=0.0))
 
 
 def _held(fence: Fence) -> tuple[Any, ...]:

@@ -77,6 +77,10 @@ class Store:
             schema.check(connection)
             self.instance_id = connection.execute(select(tables.instance.c.instance_id)).scalar_one()
             self._seq = history.last_seq(connection)
+            if self._lock is not None:
+                # The file's lock proves that its earlier owner is dead: nobody need wait until his leases run out.
+                leases.expire_all(connection)
+                connection.commit()
 
     async def close(self) -> None:
         """After what was handed over is written. May be called twice."""

@@ -4,7 +4,6 @@ run under a plain user; the local backend's data directory is shared, as it woul
 import time
 from collections.abc import Iterator
 
-import httpx
 import pytest
 
 from tests import postgresql
@@ -31,7 +30,6 @@ def pair(postgresql_server: postgresql.Server) -> Iterator[tuple[harness.Bridge,
         )
         second._site_file.write_text(text)
         second.work = first.work
-        second._http = httpx.Client(transport=httpx.HTTPTransport(uds=str(second.socket)), base_url="http://bridge")
         second.start()
         yield first, second
         second.clear()

@@ -119,3 +119,13 @@ async def test_a_store_hears_of_the_others_changes(shared_url: str) -> None:
         job = await submit(one)
         assert await waiting == seq + 1
         assert await two.changes_since(seq) == (seq + 1, {job.key})
+
+
+@in_loop
+async def test_a_sqlite_files_new_user_need_not_wait_for_the_leases_of_a_dead_one(sqlite_url: str) -> None:
+    async with opened(sqlite_url) as store:
+        old = await store.acquire_lease("local", "killed", 1000.0, NOON)
+    async with opened(sqlite_url) as store:
+        assert await store.acquire_lease("local", "next", 1000.0, NOON) == Fence("local", "next", 2)
+        assert old is not None
+        assert not await store.renew_lease(old, 1000.0, NOON)
