@@ -297,9 +297,9 @@ def _keep(
     return Option(name, short, argument, read, _K, name, _KEEP, because, environment, aliases, exports, changes_results)
 
 
-_TOPOLOGY = "recorded; this scheduler knows no network topology"
-_CONTAINER = "recorded, not obeyed: the script runs outside of any container"
-_BINDING = "recorded and handed to the job; nothing here pins tasks to devices or memory"
+_TOPOLOGY = "this scheduler knows no network topology"
+_CONTAINER = "not obeyed: the script runs outside of any container"
+_BINDING = "handed to the job; nothing here pins tasks to devices or memory"
 _SHAPE = "a node must have at least so many; they are counted as CPUs, not as places on a board"
 _EARLY = "only on the command line; here it does nothing, as in sbatch"
 
@@ -307,18 +307,18 @@ OPTIONS: tuple[Option, ...] = (
     Option("account", "A", _R, _text, _Q, "account", _ACT, "charged to this account", ("SBATCH_ACCOUNT",)),
     _keep(
         "acctg-freq",
-        "recorded; usage is sampled at the site's own pace",
+        "usage is sampled at the site's own pace",
         "SBATCH_ACCTG_FREQ",
         read=_plain(choices.acctg_freq),
         exports="SLURM_ACCTG_FREQ",
     ),
     Option("array", "a", _R, _text, _S, "array", _ACT, "one task for each index", ("SBATCH_ARRAY_INX",)),
     Option("autocomplete", "", _R, _text, _E, "autocomplete", _ACT, _EARLY),
-    _keep("batch", "recorded; the script runs on the first node of the job, whatever its features", "SBATCH_BATCH"),
+    _keep("batch", "the script runs on the first node of the job, whatever its features", "SBATCH_BATCH"),
     Option("begin", "b", _R, _point_in_time, _Q, "begin_at", _ACT, "not started before then"),
-    _keep("bb", "recorded; there is no burst buffer here", "SBATCH_BURST_BUFFER", changes_results=True),
-    _keep("bbf", "recorded; there is no burst buffer here", read=_burst_buffer_file, changes_results=True),
-    _keep("cluster-constraint", "recorded; there is one cluster only", "SBATCH_CLUSTER_CONSTRAINT"),
+    _keep("bb", "there is no burst buffer here", "SBATCH_BURST_BUFFER", changes_results=True),
+    _keep("bbf", "there is no burst buffer here", read=_burst_buffer_file, changes_results=True),
+    _keep("cluster-constraint", "there is one cluster only", "SBATCH_CLUSTER_CONSTRAINT"),
     Option("chdir", "D", _R, _text, _S, "chdir", _ACT, "the script starts in this directory"),
     Option(
         *("clusters", "M", _R, _clusters, _P, "clusters", _ACT, "this cluster is among them"),
@@ -329,8 +329,8 @@ OPTIONS: tuple[Option, ...] = (
     _keep("consolidate-segments", _TOPOLOGY, "SBATCH_CONSOLIDATE_SEGMENTS", argument=_N),
     _keep("container", _CONTAINER, "SBATCH_CONTAINER", exports="SLURM_CONTAINER", changes_results=True),
     _keep("container-id", _CONTAINER, "SBATCH_CONTAINER_ID", exports="SLURM_CONTAINER_ID", changes_results=True),
-    _keep("context", "recorded; security contexts are the site's business"),
-    _keep("contiguous", "recorded; nodes have no order here", argument=_N),
+    _keep("context", "security contexts are the site's business"),
+    _keep("contiguous", "nodes have no order here", argument=_N),
     Option(
         *("constraint", "C", _R, _text, _S, "constraint", _ACT, "only nodes with these features"),
         environment=("SBATCH_CONSTRAINT",),
@@ -339,7 +339,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("cores-per-socket", "", _R, _count, _C, "cores_per_socket", _NEAR, _SHAPE),
     _keep(
         "cpu-freq",
-        "recorded; clock speeds are not set here",
+        "clock speeds are not set here",
         "SBATCH_CPU_FREQ_REQ",
         read=_plain(choices.cpu_freq),
         exports="SLURM_CPU_FREQ_REQ",
@@ -350,7 +350,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option("cpus-per-task", "c", _R, _count, _C, "cpus_per_task", _ACT, "so many CPUs for each task"),
     Option("deadline", "", _R, _point_in_time, _Q, "deadline_at", _ACT, "given up if it cannot end before"),
-    _keep("delay-boot", "recorded; nodes are not booted for jobs", "SBATCH_DELAY_BOOT", read=_delay_boot),
+    _keep("delay-boot", "nodes are not booted for jobs", "SBATCH_DELAY_BOOT", read=_delay_boot),
     Option("dependency", "d", _R, _text, _S, "dependency", _ACT, "waits for these jobs"),
     Option(
         *("distribution", "m", _R, _plain(choices.distribution), _S, "distribution", _NEAR),
@@ -382,7 +382,7 @@ OPTIONS: tuple[Option, ...] = (
     _keep("gpu-bind", _BINDING, "SBATCH_GPU_BIND", read=_plain(choices.gpu_bind), exports="SLURM_GPU_BIND"),
     _keep(
         "gpu-freq",
-        "recorded; clock speeds are not set here",
+        "clock speeds are not set here",
         "SBATCH_GPU_FREQ",
         read=_plain(choices.gpu_freq),
         exports="SLURM_GPU_FREQ",
@@ -410,7 +410,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("help", "h", _N, _yes, _E, "help", _ACT, _EARLY),
     _keep(
         "hint",
-        "recorded and handed to the job; CPUs are counted, threads of a core are not told apart",
+        "handed to the job; CPUs are counted, threads of a core are not told apart",
         *("SLURM_HINT", "SBATCH_HINT"),
         read=_hint,
         exports="SLURM_HINT",
@@ -427,19 +427,19 @@ OPTIONS: tuple[Option, ...] = (
         "what happens when the dependency can no longer hold",
     ),
     Option("licenses", "L", _R, _text, _C, "licenses", _ACT, "counted against the site's licences"),
-    Option("mail-type", "", _R, _plain(choices.mail_types), _Q, "mail_types", _KEEP, "recorded; no mail is sent"),
-    Option("mail-user", "", _R, _text, _Q, "mail_user", _KEEP, "recorded; no mail is sent"),
-    _keep("mcs-label", "recorded; jobs carry no security labels here"),
+    Option("mail-type", "", _R, _plain(choices.mail_types), _Q, "mail_types", _KEEP, "no mail is sent"),
+    Option("mail-user", "", _R, _text, _Q, "mail_user", _KEEP, "no mail is sent"),
+    _keep("mcs-label", "jobs carry no security labels here"),
     Option("mem", "", _R, _memory, _S, "mem", _ACT, "memory of each node", ("SBATCH_MEM_PER_NODE",)),
     _keep("mem-bind", _BINDING, "SBATCH_MEM_BIND", read=_mem_bind, exports="SBATCH_MEM_BIND"),
     Option("mem-per-cpu", "", _R, _memory, _S, "mem_per_cpu", _ACT, "memory for each CPU", ("SBATCH_MEM_PER_CPU",)),
     Option("mem-per-gpu", "", _R, _memory, _S, "mem_per_gpu", _ACT, "memory for each GPU", ("SBATCH_MEM_PER_GPU",)),
     Option("mincpus", "", _R, _count, _C, "cpus_per_node_min", _ACT, "each node gives at least so many CPUs"),
-    _keep("network", "recorded and handed to the job", "SBATCH_NETWORK", exports="SLURM_NETWORK"),
+    _keep("network", "handed to the job", "SBATCH_NETWORK", exports="SLURM_NETWORK"),
     Option("nice", "", _O, _plain(values.nice), _Q, "nice", _ACT, "lowers the priority"),
     _keep(
         "no-kill",
-        "recorded; a job that loses a node ends here",
+        "a job that loses a node ends here",
         "SBATCH_NO_KILL",
         read=_plain(choices.no_kill),
         argument=_O,
@@ -454,7 +454,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("nodelist", "w", _R, _node_names, _C, "node_list", _ACT, "on these nodes, and on more if it needs more"),
     Option("nodes", "N", _R, _plain(values.node_count), _S, "nodes", _ACT, "so many nodes, all at once"),
     Option("ntasks", "n", _R, _count, _C, "tasks", _ACT, "room for so many tasks; srun starts them"),
-    Option("ntasks-per-core", "", _R, _count, _C, "tasks_per_core", _NEAR, "recorded; cores are counted as CPUs"),
+    Option("ntasks-per-core", "", _R, _count, _C, "tasks_per_core", _NEAR, "cores are counted as CPUs"),
     Option("ntasks-per-gpu", "", _R, _count, _C, "tasks_per_gpu", _ACT, "so many tasks with each GPU"),
     Option(
         *("ntasks-per-node", "", _R, _count, _C, "tasks_per_node", _ACT, "room for so many tasks on each node"),
@@ -467,7 +467,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("ntasks-per-tres", "", _R, _count, _C, "tasks_per_gpu", _ACT, "so many tasks with each GPU"),
     _keep(
         "oom-kill-step",
-        "recorded; the kernel decides what dies of a lack of memory",
+        "the kernel decides what dies of a lack of memory",
         read=_plain(choices.zero_one),
         argument=_O,
     ),
@@ -486,13 +486,11 @@ OPTIONS: tuple[Option, ...] = (
         *("partition", "p", _R, _partitions, _C, "partitions", _ACT, "in this partition; of several, the first to fit"),
         environment=("SBATCH_PARTITION",),
     ),
-    Option(
-        "prefer", "", _R, _text, _C, "prefer", _NEAR, "recorded; nodes with these features are not looked for first"
-    ),
+    Option("prefer", "", _R, _text, _C, "prefer", _NEAR, "nodes with these features are not looked for first"),
     Option("priority", "", _R, _plain(values.priority), _Q, "priority", _NEAR, "obeyed for operators only"),
     _keep(
         "profile",
-        "recorded; no profiles are collected",
+        "no profiles are collected",
         "SBATCH_PROFILE",
         read=_plain(choices.profile),
         exports="SLURM_PROFILE",
@@ -538,9 +536,9 @@ OPTIONS: tuple[Option, ...] = (
         environment=("SBATCH_SIGNAL",),
     ),
     Option("sockets-per-node", "", _R, _count, _C, "sockets_per_node", _NEAR, _SHAPE),
-    _keep("spread-job", "recorded; nodes are filled in order", "SBATCH_SPREAD_JOB", argument=_N),
+    _keep("spread-job", "nodes are filled in order", "SBATCH_SPREAD_JOB", argument=_N),
     _keep("spread-segments", _TOPOLOGY, "SBATCH_SPREAD_SEGMENTS", argument=_N),
-    _keep("stepmgr", "recorded; steps are always managed inside the job here", argument=_N),
+    _keep("stepmgr", "steps are always managed inside the job here", argument=_N),
     _keep("switches", _TOPOLOGY, "SBATCH_REQ_SWITCH", read=_switches),
     Option("test-only", "", _N, _yes, _P, "test_only", _ACT, "only says when it would start"),
     _keep("thread-spec", "ignored: no threads are kept for the system", "SBATCH_THREAD_SPEC", read=_whole),
@@ -557,14 +555,14 @@ OPTIONS: tuple[Option, ...] = (
         environment=("SBATCH_TRES_PER_TASK",),
     ),
     Option("uid", "", _R, _user, _S, "user", _ACT, "runs as this user"),
-    _keep("use-min-nodes", "recorded; the least number of nodes is taken anyhow", "SBATCH_USE_MIN_NODES", argument=_N),
+    _keep("use-min-nodes", "the least number of nodes is taken anyhow", "SBATCH_USE_MIN_NODES", argument=_N),
     Option("usage", "", _N, _yes, _E, "usage", _ACT, _EARLY),
     Option("verbose", "v", _N, _yes, _E, "verbose", _ACT, "says more"),
     Option("version", "V", _N, _yes, _E, "version", _ACT, _EARLY),
     Option("wait", "W", _N, _yes, _P, "wait", _ACT, "sbatch stays until the job has ended", ("SBATCH_WAIT",)),
     _keep(
         "wait-all-nodes",
-        "recorded; a job begins here when all its nodes are ready, always",
+        "a job begins here when all its nodes are ready, always",
         "SBATCH_WAIT_ALL_NODES",
         read=_wait_all_nodes,
     ),
@@ -574,7 +572,7 @@ OPTIONS: tuple[Option, ...] = (
 
 _VARIABLES_ONLY = (
     _keep("switches-wait", _TOPOLOGY, "SBATCH_WAIT4SWITCH"),
-    _keep("power", "recorded; sbatch itself no longer has the option", "SBATCH_POWER"),
+    _keep("power", "sbatch itself no longer has the option", "SBATCH_POWER"),
 )
 """Read from the environment, with no option of that name."""
 
@@ -610,7 +608,7 @@ def table(accepted: tuple[str, ...] = ()) -> Table:
     extra = tuple(
         _keep(
             name,
-            "recorded, not obeyed: an option of a site plug-in",
+            "not obeyed: an option of a site plug-in",
             argument=_N if name in _PLUGIN_FLAGS else _R,
             changes_results=True,
         )

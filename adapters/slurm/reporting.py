@@ -40,7 +40,7 @@ def _entry(one: Occurrence, chosen: Chosen) -> Entry:
     if winner is one or option.place is Place.EARLY:
         treatment, sentence = option.treatment, option.sentence
         if option.fills == "exclusive" and one.value in ("user", "mcs"):
-            treatment, sentence = Treatment.APPROXIMATED, "recorded; other jobs may be on the same nodes"
+            treatment, sentence = Treatment.APPROXIMATED, "other jobs may be on the same nodes"
         return Entry(one.spelled, one.source, treatment, sentence, option.changes_results)
     if winner is None:
         return Entry(one.spelled, one.source, Treatment.RECORDED, "gives way to a stronger wish that excludes it")

@@ -1,53 +1,89 @@
-"""The report of a translation and the request that came of it, for `bridge translate`. Texts only."""
+"""The report of a translation and the request that came of it, for `bridge translate`. Texts only.
+
+Directives
+  train.sh:2    -N 2            acted on      so many nodes, all at once
+Warnings
+  train.sh:4: …
+Job
+  name              train
+"""
 
 import dataclasses
+from collections.abc import Sequence
 from enum import Enum
 from typing import Any
 
+from bridge.core.indexset import IndexSet
 from bridge.core.report import Report
 from bridge.core.request import JobRequest
 
+_WIDEST_COLUMN = 40
+
 
 def render(report: Report, request: JobRequest) -> str:
-    lines = [f"Job {request.name!r} of {request.user}"]
-    for entry in report.entries:
-        lines.append(f"  {entry.text}  ({entry.source})")
-        lines.append(f"      {entry.treatment}: {entry.sentence}")
-    lines += [f"  warning: {warning}" for warning in report.warnings]
-    lines.append("Request")
-    lines += [f"  {name} = {value}" for name, value in _fields(request).items() if name != "components"]
-    for number, component in enumerate(request.components):
-        lines.append(f"  component {number}")
-        lines += [f"    {name} = {value}" for name, value in _fields(component).items()]
+    lines = []
+    if report.entries:
+        rows = [(entry.source, entry.text, entry.treatment.value, entry.sentence) for entry in report.entries]
+        lines += ["Directives", *_aligned(rows)]
+    if report.warnings:
+        lines += ["Warnings", *(f"  {_printable(warning)}" for warning in report.warnings)]
+    job = _fields(request)
+    components = job.pop("components", [])
+    lines += ["Job", *_aligned([(name, _written(value)) for name, value in job.items()])]
+    for number, component in enumerate(components):
+        if component:
+            title = "Size" if len(components) == 1 else f"Size of component {number}"
+            lines += [title, *_aligned([(name, _written(value)) for name, value in component.items()])]
     return "\n".join(lines) + "\n"
 
 
+def to_json(report: Report, request: JobRequest) -> dict[str, Any]:
+    """Fields of the request that stand at their default are left out."""
+    return {
+        "report": [dataclasses.asdict(entry) for entry in report.entries],
+        "warnings": list(report.warnings),
+        "request": _fields(request),
+    }
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    shown = [[_printable(cell) for cell in row] for row in rows]
+    widths = [min(_WIDEST_COLUMN, max(len(row[k]) for row in shown)) for k in range(len(shown[0]) - 1)]
+    return ["  " + "  ".join([*(f"{c:<{w}}" for c, w in zip(row, widths, strict=False)), row[-1]]) for row in shown]
+
+
+def _printable(text: str) -> str:
+    """Names come from users: no control characters, so that a terminal is safe from them."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_written(item)}" for name, item in value.items())
+    if isinstance(value, list):
+        return "; ".join(_written(item) for item in value)
+    return str(value)
+
+
 def _fields(record: Any) -> dict[str, Any]:
-    """Those that differ from their default."""
+    """Those that differ from their default, by name."""
     found = {}
     for field in dataclasses.fields(record):
         value = getattr(record, field.name)
-        if field.default is not dataclasses.MISSING and value == field.default:
-            continue
-        found[field.name] = _plain(value)
+        if field.default is dataclasses.MISSING or value != field.default:
+            found[field.name] = _plain(value)
     return found
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.value
-    if hasattr(value, "ranges"):
+    if isinstance(value, IndexSet):
         return str(value)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+    if dataclasses.is_dataclass(value):
         return _fields(value)
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return value
-
-
-def to_json(report: Report, request: JobRequest) -> dict[str, Any]:
-    return {
-        "report": [_plain(entry) for entry in report.entries],
-        "warnings": list(report.warnings),
-        "request": _fields(request),
-    }
