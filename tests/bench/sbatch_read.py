@@ -1,6 +1,6 @@
 """How long sbatch's reader takes for a script of 3 KB with ten directives and an environment of 60 variables.
 
-    python -m tests.bench.sbatch_read
+python -m tests.bench.sbatch_read
 """
 
 import timeit
