@@ -6,7 +6,8 @@ from enum import IntEnum
 
 from adapters.slurm import directives, foreign, getopt
 from adapters.slurm.getopt import Argument
-from adapters.slurm.options import BY_VARIABLE, VARIABLES, Context, Option
+from adapters.slurm.options import BY_VARIABLE, VARIABLES, Option
+from adapters.slurm.readers import Context
 from adapters.slurm.values import BadValue
 
 

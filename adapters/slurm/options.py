@@ -3,62 +3,14 @@
 The order inside a first letter is the one in which sbatch lists possibilities. `request` applies the table.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import tzinfo
 from enum import Enum
 from functools import lru_cache
 
-from adapters.slurm import choices, durations, getopt, hostlist, timespec, values
+from adapters.slurm import choices, getopt, readers, values
 from adapters.slurm.getopt import Argument
-from adapters.slurm.values import BadValue
-from bridge.core.nodes import Site
 from bridge.core.report import Treatment
-from bridge.core.users import User
-
-
-class NeedsFile(Exception):
-    """The value names a file that the client has to read first."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__(path)
-        self.path = path
-
-
-@dataclass(slots=True)
-class Context:
-    """What a reader may look at besides the text."""
-
-    now: float
-    zone_name: str
-    user: User
-    is_root: bool
-    site: Site
-    files: Mapping[str, bytes | str]
-    find_user: Callable[[str], User | None] | None = None
-
-    @property
-    def zone(self) -> tzinfo | None:
-        return durations.zone_named(self.zone_name)
-
-    def file(self, path: str) -> bytes | str:
-        """Content, or the name of the error (such as ENOENT) that kept the client from reading it."""
-        content = self.files.get(f"file: {path}")
-        if content is None:
-            raise NeedsFile(path)
-        return content
-
-
-Reader = Callable[[str, Context], object]
-
-
-class HelpAsked(Exception):
-    """`--hint=help` and the like: the text is printed, and that is all."""
-
-    def __init__(self, text: str, exit_code: int) -> None:
-        super().__init__(text)
-        self.text = text
-        self.exit_code = exit_code
 
 
 class Place(Enum):
@@ -81,7 +33,7 @@ class Option:
     name: str
     short: str
     argument: Argument
-    read: Reader
+    read: readers.Reader
     place: Place
     fills: str
     """Options with the same place and field override each other."""
@@ -99,183 +51,6 @@ class Option:
         object.__setattr__(self, "slot", self.place.value)
 
 
-def _text(text: str, _: Context) -> str:
-    return text
-
-
-def _yes(_text: str, _: Context) -> bool:
-    return True
-
-
-def _no(_text: str, _: Context) -> bool:
-    return False
-
-
-def _plain(reader: Callable[[str], object]) -> Reader:
-    return lambda text, _: reader(text)
-
-
-_count = _plain(values.count)
-_whole = _plain(values.whole_number)
-_memory = _plain(values.memory)
-_time = _plain(values.time_limit)
-
-
-def _gpus(text: str, _: Context) -> object:
-    return values.gres_list(text, "gpu")
-
-
-def _point_in_time(text: str, context: Context) -> float:
-    return timespec.parse_begin(text, context.now, context.zone)
-
-
-def _partitions(text: str, _: Context) -> tuple[str, ...]:
-    return tuple(name for name in text.split(",") if name)
-
-
-_WHY_NOT = {"ENOENT": "No such file or directory", "EACCES": "Permission denied", "EISDIR": "Is a directory"}
-_NO_FILE = "slurm_allocate_resources error opening file"
-
-
-def _node_names(text: str, context: Context) -> tuple[str, ...]:
-    """A list of nodes, or with a slash a file of them."""
-    if "/" in text:
-        content = context.file(text)
-        if isinstance(content, str):
-            raise BadValue(f"{_NO_FILE} VALUE, {_WHY_NOT.get(content, content)}", text, exit_code=1)
-        text = _names_in_file(content)
-    try:
-        return tuple(hostlist.expand(text))
-    except hostlist.BadList as error:
-        raise BadValue("fatal: Invalid node list specified", exit_code=1) from error
-
-
-def _node_file(text: str, context: Context) -> tuple[str, ...]:
-    content = context.file(text)
-    if isinstance(content, str):
-        why = _WHY_NOT.get(content, content)
-        raise BadValue(f"{_NO_FILE} VALUE, {why}\nInvalid --OPTION node file", text)
-    return _node_names(_names_in_file(content).replace("/", ""), context)
-
-
-def _names_in_file(content: bytes) -> str:
-    lines = content.decode("utf-8", "surrogateescape").splitlines()
-    return ",".join(line.partition("#")[0].strip() for line in lines if line.partition("#")[0].strip())
-
-
-def _export_file(text: str, context: Context) -> bytes:
-    content = context.file(text)
-    if isinstance(content, str):
-        raise BadValue("Could not open user environment file VALUE", text, exit_code=1)
-    return content
-
-
-def _burst_buffer_file(text: str, context: Context) -> str:
-    content = context.file(text)
-    if isinstance(content, str):
-        raise BadValue(exit_code=1)
-    return content.decode("utf-8", "surrogateescape")
-
-
-def _clusters(text: str, context: Context) -> str:
-    names = text.split(",")
-    if context.site.cluster_name in names or text == "all":
-        return context.site.cluster_name
-    raise BadValue(
-        f"No cluster '{text}' known by database.\n'{text}' can't be reached now, or it is an invalid entry for "
-        "--cluster.  Use 'sacctmgr list clusters' to see available clusters.",
-        exit_code=1,
-    )
-
-
-def _user(text: str, context: Context) -> User:
-    choices.only_root(context.is_root)
-    found = context.find_user(text) if context.find_user is not None else None
-    if found is None and text in (context.user.name, str(context.user.uid)):
-        return context.user
-    if found is None:
-        raise BadValue()
-    return found
-
-
-def _group(text: str, context: Context) -> int:
-    choices.only_root(context.is_root)
-    return choices.group_number(text, context.user)
-
-
-def _shape(text: str, _: Context) -> dict[str, int]:
-    """-B: sockets, cores, threads; `*` leaves one open, of a range the least counts."""
-    fields = ("sockets_per_node", "cores_per_socket", "threads_per_core")
-    shape = {}
-    for name, ordinal, part in zip(fields, ("first", "second", "third"), text.split(":"), strict=False):
-        if part != "*":
-            try:
-                shape[name] = max(1, values.whole_number(part.partition("-")[0]))
-            except BadValue as bad:
-                said = f'Invalid numeric value "VALUE" for {ordinal} arg of -B.'
-                raise BadValue(said, part, exit_code=1) from bad
-    return shape
-
-
-def _wait_all_nodes(text: str, _: Context) -> str:
-    if text and values.whole_number(text) > 1:
-        raise BadValue()
-    return text or "0"
-
-
-def _switches(text: str, _: Context) -> str:
-    values.count(text.partition("@")[0])
-    return text
-
-
-def _segment(text: str, _: Context) -> str:
-    if not text.isascii() or not text.isdigit():
-        raise BadValue()
-    return text
-
-
-def _delay_boot(text: str, _: Context) -> str:
-    values.time_limit(text)
-    return text
-
-
-def _hint(text: str, _: Context) -> str:
-    if text.lower() == "help":
-        raise HelpAsked("Hints: compute_bound, memory_bound, multithread, nomultithread\n", 1)
-    return choices.hint(text)
-
-
-def _mem_bind(text: str, _: Context) -> str:
-    if text.lower() == "help":
-        raise HelpAsked("Memory bindings: quiet, verbose, none, rank, local, map_mem:LIST, mask_mem:LIST\n", 255)
-    return choices.mem_bind(text)
-
-
-def _gres(text: str, _: Context) -> object:
-    if text.lower() == "help":
-        raise HelpAsked("Generic resources: NAME[:TYPE][:COUNT], joined by commas, such as gpu:a100:2\n", 0)
-    return values.gres_list(text)
-
-
-def _reserved_ports(text: str, _: Context) -> object:
-    if text and not text.isdigit():
-        raise BadValue('Invalid numeric value "VALUE" for --resv-port.', text, exit_code=1)
-    raise BadValue("Slurmstepd step management must be enabled to use --resv-ports for job allocations", exit_code=1)
-
-
-def _requeue(text: str, _: Context) -> bool:
-    if text == "expedite":
-        raise BadValue("Batch job submission failed: Requested operation not supported on this system", exit_code=1)
-    return True
-
-
-def _refuse(sentence: str) -> Reader:
-    def read(_text: str, _: Context) -> object:
-        raise BadValue(sentence, exit_code=1)
-
-    return read
-
-
 _R, _O, _N = Argument.REQUIRED, Argument.OPTIONAL, Argument.NONE
 _ACT, _NEAR, _KEEP, _NOT = Treatment.ACTED_ON, Treatment.APPROXIMATED, Treatment.RECORDED, Treatment.REFUSED
 _C, _Q, _F = Place.COMPONENT, Place.REQUEST, Place.FILES
@@ -286,7 +61,7 @@ def _keep(
     name: str,
     because: str,
     *environment: str,
-    read: Reader = _text,
+    read: readers.Reader = readers.any_text,
     argument: Argument = _R,
     short: str = "",
     exports: str = "",
@@ -304,270 +79,349 @@ _SHAPE = "a node must have at least so many; they are counted as CPUs, not as pl
 _EARLY = "only on the command line; here it does nothing, as in sbatch"
 
 OPTIONS: tuple[Option, ...] = (
-    Option("account", "A", _R, _text, _Q, "account", _ACT, "charged to this account", ("SBATCH_ACCOUNT",)),
+    Option("account", "A", _R, readers.any_text, _Q, "account", _ACT, "charged to this account", ("SBATCH_ACCOUNT",)),
     _keep(
         "acctg-freq",
         "usage is sampled at the site's own pace",
         "SBATCH_ACCTG_FREQ",
-        read=_plain(choices.acctg_freq),
+        read=readers.plain(choices.acctg_freq),
         exports="SLURM_ACCTG_FREQ",
     ),
-    Option("array", "a", _R, _text, _S, "array", _ACT, "one task for each index", ("SBATCH_ARRAY_INX",)),
-    Option("autocomplete", "", _R, _text, _E, "autocomplete", _ACT, _EARLY),
+    Option("array", "a", _R, readers.any_text, _S, "array", _ACT, "one task for each index", ("SBATCH_ARRAY_INX",)),
+    Option("autocomplete", "", _R, readers.any_text, _E, "autocomplete", _ACT, _EARLY),
     _keep("batch", "the script runs on the first node of the job, whatever its features", "SBATCH_BATCH"),
-    Option("begin", "b", _R, _point_in_time, _Q, "begin_at", _ACT, "not started before then"),
+    Option("begin", "b", _R, readers.point_in_time, _Q, "begin_at", _ACT, "not started before then"),
     _keep("bb", "there is no burst buffer here", "SBATCH_BURST_BUFFER", changes_results=True),
-    _keep("bbf", "there is no burst buffer here", read=_burst_buffer_file, changes_results=True),
+    _keep("bbf", "there is no burst buffer here", read=readers.burst_buffer_file, changes_results=True),
     _keep("cluster-constraint", "there is one cluster only", "SBATCH_CLUSTER_CONSTRAINT"),
-    Option("chdir", "D", _R, _text, _S, "chdir", _ACT, "the script starts in this directory"),
+    Option("chdir", "D", _R, readers.any_text, _S, "chdir", _ACT, "the script starts in this directory"),
     Option(
-        *("clusters", "M", _R, _clusters, _P, "clusters", _ACT, "this cluster is among them"),
+        *("clusters", "M", _R, readers.clusters, _P, "clusters", _ACT, "this cluster is among them"),
         environment=("SBATCH_CLUSTERS", "SLURM_CLUSTERS"),
         aliases=("cluster",),
     ),
-    Option("comment", "", _R, _text, _Q, "comment", _ACT, "kept with the job and shown"),
+    Option("comment", "", _R, readers.any_text, _Q, "comment", _ACT, "kept with the job and shown"),
     _keep("consolidate-segments", _TOPOLOGY, "SBATCH_CONSOLIDATE_SEGMENTS", argument=_N),
     _keep("container", _CONTAINER, "SBATCH_CONTAINER", exports="SLURM_CONTAINER", changes_results=True),
     _keep("container-id", _CONTAINER, "SBATCH_CONTAINER_ID", exports="SLURM_CONTAINER_ID", changes_results=True),
     _keep("context", "security contexts are the site's business"),
     _keep("contiguous", "nodes have no order here", argument=_N),
     Option(
-        *("constraint", "C", _R, _text, _S, "constraint", _ACT, "only nodes with these features"),
+        *("constraint", "C", _R, readers.any_text, _S, "constraint", _ACT, "only nodes with these features"),
         environment=("SBATCH_CONSTRAINT",),
     ),
-    _keep("core-spec", "ignored: no cores are kept for the system", "SBATCH_CORE_SPEC", read=_whole, short="S"),
-    Option("cores-per-socket", "", _R, _count, _C, "cores_per_socket", _NEAR, _SHAPE),
+    _keep(
+        "core-spec",
+        "ignored: no cores are kept for the system",
+        "SBATCH_CORE_SPEC",
+        read=readers.whole_number,
+        short="S",
+    ),
+    Option("cores-per-socket", "", _R, readers.count, _C, "cores_per_socket", _NEAR, _SHAPE),
     _keep(
         "cpu-freq",
         "clock speeds are not set here",
         "SBATCH_CPU_FREQ_REQ",
-        read=_plain(choices.cpu_freq),
+        read=readers.plain(choices.cpu_freq),
         exports="SLURM_CPU_FREQ_REQ",
     ),
     Option(
-        *("cpus-per-gpu", "", _R, _count, _C, "cpus_per_gpu", _ACT, "so many CPUs with each GPU"),
+        *("cpus-per-gpu", "", _R, readers.count, _C, "cpus_per_gpu", _ACT, "so many CPUs with each GPU"),
         environment=("SBATCH_CPUS_PER_GPU",),
     ),
-    Option("cpus-per-task", "c", _R, _count, _C, "cpus_per_task", _ACT, "so many CPUs for each task"),
-    Option("deadline", "", _R, _point_in_time, _Q, "deadline_at", _ACT, "given up if it cannot end before"),
-    _keep("delay-boot", "nodes are not booted for jobs", "SBATCH_DELAY_BOOT", read=_delay_boot),
-    Option("dependency", "d", _R, _text, _S, "dependency", _ACT, "waits for these jobs"),
+    Option("cpus-per-task", "c", _R, readers.count, _C, "cpus_per_task", _ACT, "so many CPUs for each task"),
+    Option("deadline", "", _R, readers.point_in_time, _Q, "deadline_at", _ACT, "given up if it cannot end before"),
+    _keep("delay-boot", "nodes are not booted for jobs", "SBATCH_DELAY_BOOT", read=readers.delay_boot),
+    Option("dependency", "d", _R, readers.any_text, _S, "dependency", _ACT, "waits for these jobs"),
     Option(
-        *("distribution", "m", _R, _plain(choices.distribution), _S, "distribution", _NEAR),
+        *("distribution", "m", _R, readers.plain(choices.distribution), _S, "distribution", _NEAR),
         "handed to srun; CPUs of nodes are given out block by block",
         environment=("SBATCH_DISTRIBUTION",),
     ),
-    Option("error", "e", _R, _text, _F, "stderr", _ACT, "standard error goes there", ("SBATCH_ERROR",)),
-    Option("exclude", "x", _R, _node_names, _C, "exclude", _ACT, "never on these nodes"),
+    Option("error", "e", _R, readers.any_text, _F, "stderr", _ACT, "standard error goes there", ("SBATCH_ERROR",)),
+    Option("exclude", "x", _R, readers.node_names, _C, "exclude", _ACT, "never on these nodes"),
     Option(
-        *("exclusive", "", _O, _plain(choices.exclusive), _C, "exclusive", _ACT, "the nodes are shared with nobody"),
+        *(
+            "exclusive",
+            "",
+            _O,
+            readers.plain(choices.exclusive),
+            _C,
+            "exclusive",
+            _ACT,
+            "the nodes are shared with nobody",
+        ),
         environment=("SBATCH_EXCLUSIVE",),
     ),
     Option(
-        *("export", "", _R, _text, _S, "export", _ACT, "only this of the environment is handed on"),
+        *("export", "", _R, readers.any_text, _S, "export", _ACT, "only this of the environment is handed on"),
         environment=("SBATCH_EXPORT",),
     ),
-    Option("export-file", "", _R, _export_file, _S, "export_file", _ACT, "the environment is what the file says"),
     Option(
-        *("external", "", _N, _yes, _E, "external", _NOT),
+        "export-file", "", _R, readers.export_file, _S, "export_file", _ACT, "the environment is what the file says"
+    ),
+    Option(
+        *("external", "", _N, readers.yes, _E, "external", _NOT),
         "jobs without a script cannot be run here",
     ),
     _keep("extra", "kept with the job and shown"),
-    Option("extra-node-info", "B", _R, _shape, _S, "shape", _NEAR, _SHAPE),
+    Option("extra-node-info", "B", _R, readers.shape, _S, "shape", _NEAR, _SHAPE),
     Option(
-        *("get-user-env", "", _N, _yes, _S, "get_user_env", _ACT, "the user's login environment is loaded on the node"),
+        *(
+            "get-user-env",
+            "",
+            _N,
+            readers.yes,
+            _S,
+            "get_user_env",
+            _ACT,
+            "the user's login environment is loaded on the node",
+        ),
         environment=("SBATCH_GET_USER_ENV",),
     ),
-    Option("gid", "", _R, _group, _S, "gid", _ACT, "runs as this group"),
-    _keep("gpu-bind", _BINDING, "SBATCH_GPU_BIND", read=_plain(choices.gpu_bind), exports="SLURM_GPU_BIND"),
+    Option("gid", "", _R, readers.group, _S, "gid", _ACT, "runs as this group"),
+    _keep("gpu-bind", _BINDING, "SBATCH_GPU_BIND", read=readers.plain(choices.gpu_bind), exports="SLURM_GPU_BIND"),
     _keep(
         "gpu-freq",
         "clock speeds are not set here",
         "SBATCH_GPU_FREQ",
-        read=_plain(choices.gpu_freq),
+        read=readers.plain(choices.gpu_freq),
         exports="SLURM_GPU_FREQ",
     ),
-    Option("gpus", "G", _R, _gpus, _C, "gres_per_job", _ACT, "so many GPUs for the whole job", ("SBATCH_GPUS",)),
+    Option("gpus", "G", _R, readers.gpus, _C, "gres_per_job", _ACT, "so many GPUs for the whole job", ("SBATCH_GPUS",)),
     Option(
-        *("gpus-per-node", "", _R, _gpus, _S, "gpus_per_node", _ACT, "so many GPUs on each node"),
+        *("gpus-per-node", "", _R, readers.gpus, _S, "gpus_per_node", _ACT, "so many GPUs on each node"),
         environment=("SBATCH_GPUS_PER_NODE",),
         exports="SLURM_GPUS_PER_NODE",
     ),
     Option(
-        *("gpus-per-socket", "", _R, _gpus, _C, "gres_per_socket", _NEAR, "counted as one socket a node unless told"),
+        *(
+            "gpus-per-socket",
+            "",
+            _R,
+            readers.gpus,
+            _C,
+            "gres_per_socket",
+            _NEAR,
+            "counted as one socket a node unless told",
+        ),
         environment=("SBATCH_GPUS_PER_SOCKET",),
         exports="SLURM_GPUS_PER_SOCKET",
     ),
     Option(
-        *("gpus-per-task", "", _R, _gpus, _S, "gpus_per_task", _ACT, "so many GPUs for each task"),
+        *("gpus-per-task", "", _R, readers.gpus, _S, "gpus_per_task", _ACT, "so many GPUs for each task"),
         environment=("SBATCH_GPUS_PER_TASK",),
     ),
     Option(
-        *("gres", "", _R, _gres, _S, "gres", _ACT, "these resources on each node"),
+        *("gres", "", _R, readers.gres, _S, "gres", _ACT, "these resources on each node"),
         environment=("SBATCH_GRES",),
     ),
-    _keep("gres-flags", _BINDING, "SBATCH_GRES_FLAGS", read=_plain(choices.gres_flags)),
-    Option("help", "h", _N, _yes, _E, "help", _ACT, _EARLY),
+    _keep("gres-flags", _BINDING, "SBATCH_GRES_FLAGS", read=readers.plain(choices.gres_flags)),
+    Option("help", "h", _N, readers.yes, _E, "help", _ACT, _EARLY),
     _keep(
         "hint",
         "handed to the job; CPUs are counted, threads of a core are not told apart",
         *("SLURM_HINT", "SBATCH_HINT"),
-        read=_hint,
+        read=readers.hint,
         exports="SLURM_HINT",
     ),
-    Option("hold", "H", _N, _yes, _Q, "hold", _ACT, "not started until released"),
+    Option("hold", "H", _N, readers.yes, _Q, "hold", _ACT, "not started until released"),
     Option(
-        *("ignore-pbs", "", _N, _yes, _P, "ignore_pbs", _ACT, "#PBS and #BSUB lines are not read"),
+        *("ignore-pbs", "", _N, readers.yes, _P, "ignore_pbs", _ACT, "#PBS and #BSUB lines are not read"),
         environment=("SBATCH_IGNORE_PBS",),
     ),
-    Option("input", "i", _R, _text, _F, "stdin", _ACT, "standard input comes from there", ("SBATCH_INPUT",)),
-    Option("job-name", "J", _R, _text, _S, "name", _ACT, "the job's name", ("SBATCH_JOB_NAME",)),
+    Option("input", "i", _R, readers.any_text, _F, "stdin", _ACT, "standard input comes from there", ("SBATCH_INPUT",)),
+    Option("job-name", "J", _R, readers.any_text, _S, "name", _ACT, "the job's name", ("SBATCH_JOB_NAME",)),
     Option(
-        *("kill-on-invalid-dep", "", _R, _plain(choices.yes_no), _Q, "kill_on_invalid_dependency", _ACT),
+        *("kill-on-invalid-dep", "", _R, readers.plain(choices.yes_no), _Q, "kill_on_invalid_dependency", _ACT),
         "what happens when the dependency can no longer hold",
     ),
-    Option("licenses", "L", _R, _text, _C, "licenses", _ACT, "counted against the site's licences"),
-    Option("mail-type", "", _R, _plain(choices.mail_types), _Q, "mail_types", _KEEP, "no mail is sent"),
-    Option("mail-user", "", _R, _text, _Q, "mail_user", _KEEP, "no mail is sent"),
+    Option("licenses", "L", _R, readers.any_text, _C, "licenses", _ACT, "counted against the site's licences"),
+    Option("mail-type", "", _R, readers.plain(choices.mail_types), _Q, "mail_types", _KEEP, "no mail is sent"),
+    Option("mail-user", "", _R, readers.any_text, _Q, "mail_user", _KEEP, "no mail is sent"),
     _keep("mcs-label", "jobs carry no security labels here"),
-    Option("mem", "", _R, _memory, _S, "mem", _ACT, "memory of each node", ("SBATCH_MEM_PER_NODE",)),
-    _keep("mem-bind", _BINDING, "SBATCH_MEM_BIND", read=_mem_bind, exports="SBATCH_MEM_BIND"),
-    Option("mem-per-cpu", "", _R, _memory, _S, "mem_per_cpu", _ACT, "memory for each CPU", ("SBATCH_MEM_PER_CPU",)),
-    Option("mem-per-gpu", "", _R, _memory, _S, "mem_per_gpu", _ACT, "memory for each GPU", ("SBATCH_MEM_PER_GPU",)),
-    Option("mincpus", "", _R, _count, _C, "cpus_per_node_min", _ACT, "each node gives at least so many CPUs"),
+    Option("mem", "", _R, readers.memory, _S, "mem", _ACT, "memory of each node", ("SBATCH_MEM_PER_NODE",)),
+    _keep("mem-bind", _BINDING, "SBATCH_MEM_BIND", read=readers.mem_bind, exports="SBATCH_MEM_BIND"),
+    Option(
+        "mem-per-cpu", "", _R, readers.memory, _S, "mem_per_cpu", _ACT, "memory for each CPU", ("SBATCH_MEM_PER_CPU",)
+    ),
+    Option(
+        "mem-per-gpu", "", _R, readers.memory, _S, "mem_per_gpu", _ACT, "memory for each GPU", ("SBATCH_MEM_PER_GPU",)
+    ),
+    Option("mincpus", "", _R, readers.count, _C, "cpus_per_node_min", _ACT, "each node gives at least so many CPUs"),
     _keep("network", "handed to the job", "SBATCH_NETWORK", exports="SLURM_NETWORK"),
-    Option("nice", "", _O, _plain(values.nice), _Q, "nice", _ACT, "lowers the priority"),
+    Option("nice", "", _O, readers.plain(values.nice), _Q, "nice", _ACT, "lowers the priority"),
     _keep(
         "no-kill",
         "a job that loses a node ends here",
         "SBATCH_NO_KILL",
-        read=_plain(choices.no_kill),
+        read=readers.plain(choices.no_kill),
         argument=_O,
         short="k",
         changes_results=True,
     ),
     Option(
-        *("no-requeue", "", _N, _no, _Q, "requeue", _ACT, "never started a second time"),
+        *("no-requeue", "", _N, readers.no, _Q, "requeue", _ACT, "never started a second time"),
         environment=("SBATCH_NO_REQUEUE",),
     ),
-    Option("nodefile", "F", _R, _node_file, _C, "node_list", _ACT, "on these nodes"),
-    Option("nodelist", "w", _R, _node_names, _C, "node_list", _ACT, "on these nodes, and on more if it needs more"),
-    Option("nodes", "N", _R, _plain(values.node_count), _S, "nodes", _ACT, "so many nodes, all at once"),
-    Option("ntasks", "n", _R, _count, _C, "tasks", _ACT, "room for so many tasks; srun starts them"),
-    Option("ntasks-per-core", "", _R, _count, _C, "tasks_per_core", _NEAR, "cores are counted as CPUs"),
-    Option("ntasks-per-gpu", "", _R, _count, _C, "tasks_per_gpu", _ACT, "so many tasks with each GPU"),
+    Option("nodefile", "F", _R, readers.node_file, _C, "node_list", _ACT, "on these nodes"),
     Option(
-        *("ntasks-per-node", "", _R, _count, _C, "tasks_per_node", _ACT, "room for so many tasks on each node"),
+        "nodelist", "w", _R, readers.node_names, _C, "node_list", _ACT, "on these nodes, and on more if it needs more"
+    ),
+    Option("nodes", "N", _R, readers.plain(values.node_count), _S, "nodes", _ACT, "so many nodes, all at once"),
+    Option("ntasks", "n", _R, readers.count, _C, "tasks", _ACT, "room for so many tasks; srun starts them"),
+    Option("ntasks-per-core", "", _R, readers.count, _C, "tasks_per_core", _NEAR, "cores are counted as CPUs"),
+    Option("ntasks-per-gpu", "", _R, readers.count, _C, "tasks_per_gpu", _ACT, "so many tasks with each GPU"),
+    Option(
+        *("ntasks-per-node", "", _R, readers.count, _C, "tasks_per_node", _ACT, "room for so many tasks on each node"),
         aliases=("tasks-per-node",),
     ),
     Option(
-        *("ntasks-per-socket", "", _R, _count, _C, "tasks_per_socket", _NEAR),
+        *("ntasks-per-socket", "", _R, readers.count, _C, "tasks_per_socket", _NEAR),
         "handed to the job; sockets are not told apart",
     ),
-    Option("ntasks-per-tres", "", _R, _count, _C, "tasks_per_gpu", _ACT, "so many tasks with each GPU"),
+    Option("ntasks-per-tres", "", _R, readers.count, _C, "tasks_per_gpu", _ACT, "so many tasks with each GPU"),
     _keep(
         "oom-kill-step",
         "the kernel decides what dies of a lack of memory",
-        read=_plain(choices.zero_one),
+        read=readers.plain(choices.zero_one),
         argument=_O,
     ),
     Option(
-        *("open-mode", "", _R, _plain(choices.append), _F, "append", _ACT, "how the output files are opened"),
+        *("open-mode", "", _R, readers.plain(choices.append), _F, "append", _ACT, "how the output files are opened"),
         environment=("SBATCH_OPEN_MODE",),
     ),
-    Option("output", "o", _R, _text, _F, "stdout", _ACT, "standard output goes there", ("SBATCH_OUTPUT",)),
+    Option("output", "o", _R, readers.any_text, _F, "stdout", _ACT, "standard output goes there", ("SBATCH_OUTPUT",)),
     Option(
-        *("overcommit", "O", _N, _yes, _C, "overcommit", _ACT, "one CPU a node holds all its tasks"),
+        *("overcommit", "O", _N, readers.yes, _C, "overcommit", _ACT, "one CPU a node holds all its tasks"),
         environment=("SBATCH_OVERCOMMIT",),
     ),
-    Option("oversubscribe", "s", _N, _yes, _C, "oversubscribe", _NEAR, "CPUs are still counted for one job each"),
-    Option("parsable", "", _N, _yes, _P, "parsable", _ACT, "prints the job's id alone"),
     Option(
-        *("partition", "p", _R, _partitions, _C, "partitions", _ACT, "in this partition; of several, the first to fit"),
+        "oversubscribe", "s", _N, readers.yes, _C, "oversubscribe", _NEAR, "CPUs are still counted for one job each"
+    ),
+    Option("parsable", "", _N, readers.yes, _P, "parsable", _ACT, "prints the job's id alone"),
+    Option(
+        *(
+            "partition",
+            "p",
+            _R,
+            readers.partitions,
+            _C,
+            "partitions",
+            _ACT,
+            "in this partition; of several, the first to fit",
+        ),
         environment=("SBATCH_PARTITION",),
     ),
-    Option("prefer", "", _R, _text, _C, "prefer", _NEAR, "nodes with these features are not looked for first"),
-    Option("priority", "", _R, _plain(values.priority), _Q, "priority", _NEAR, "obeyed for operators only"),
+    Option(
+        "prefer", "", _R, readers.any_text, _C, "prefer", _NEAR, "nodes with these features are not looked for first"
+    ),
+    Option("priority", "", _R, readers.plain(values.priority), _Q, "priority", _NEAR, "obeyed for operators only"),
     _keep(
         "profile",
         "no profiles are collected",
         "SBATCH_PROFILE",
-        read=_plain(choices.profile),
+        read=readers.plain(choices.profile),
         exports="SLURM_PROFILE",
     ),
     Option(
-        *("propagate", "", _O, _plain(choices.propagate), _S, "propagate", _ACT),
+        *("propagate", "", _O, readers.plain(choices.propagate), _S, "propagate", _ACT),
         "these limits of the submitting shell hold in the job",
     ),
-    Option("qos", "q", _R, _text, _Q, "qos", _ACT, "quality of service", ("SBATCH_QOS",)),
-    Option("quiet", "Q", _N, _yes, _E, "quiet", _ACT, "prints nothing but errors"),
+    Option("qos", "q", _R, readers.any_text, _Q, "qos", _ACT, "quality of service", ("SBATCH_QOS",)),
+    Option("quiet", "Q", _N, readers.yes, _E, "quiet", _ACT, "prints nothing but errors"),
     Option(
         "reboot",
         "",
         _N,
-        _refuse("rebooting of nodes is only allowed for admins\nBatch job submission failed: Access/permission denied"),
+        readers.refuse(
+            "rebooting of nodes is only allowed for admins\nBatch job submission failed: Access/permission denied"
+        ),
         _S,
         "reboot",
         _NOT,
         "nodes are not rebooted for jobs",
     ),
     Option(
-        *("requeue", "", _O, _requeue, _Q, "requeue", _ACT, "started again when its node is lost"),
+        *("requeue", "", _O, readers.requeue, _Q, "requeue", _ACT, "started again when its node is lost"),
         environment=("SBATCH_REQUEUE",),
     ),
-    Option("resources", "", _R, _text, _C, "licenses", _ACT, "counted against the site's licences"),
+    Option("resources", "", _R, readers.any_text, _C, "licenses", _ACT, "counted against the site's licences"),
     Option(
-        *("reservation", "", _R, _text, _Q, "reservation", _ACT, "within this reservation"),
+        *("reservation", "", _R, readers.any_text, _Q, "reservation", _ACT, "within this reservation"),
         environment=("SBATCH_RESERVATION",),
     ),
     Option(
         "resv-ports",
         "",
         _O,
-        _reserved_ports,
+        readers.reserved_ports,
         _S,
         "resv_ports",
         _NOT,
         "ports are not reserved for jobs",
     ),
-    _keep("segment", _TOPOLOGY, "SBATCH_SEGMENT_SIZE", read=_segment),
+    _keep("segment", _TOPOLOGY, "SBATCH_SEGMENT_SIZE", read=readers.segment),
     Option(
-        *("signal", "", _R, _plain(values.signal_wish), _S, "signal", _ACT, "warned by this signal before the limit"),
+        *(
+            "signal",
+            "",
+            _R,
+            readers.plain(values.signal_wish),
+            _S,
+            "signal",
+            _ACT,
+            "warned by this signal before the limit",
+        ),
         environment=("SBATCH_SIGNAL",),
     ),
-    Option("sockets-per-node", "", _R, _count, _C, "sockets_per_node", _NEAR, _SHAPE),
+    Option("sockets-per-node", "", _R, readers.count, _C, "sockets_per_node", _NEAR, _SHAPE),
     _keep("spread-job", "nodes are filled in order", "SBATCH_SPREAD_JOB", argument=_N),
     _keep("spread-segments", _TOPOLOGY, "SBATCH_SPREAD_SEGMENTS", argument=_N),
     _keep("stepmgr", "steps are always managed inside the job here", argument=_N),
-    _keep("switches", _TOPOLOGY, "SBATCH_REQ_SWITCH", read=_switches),
-    Option("test-only", "", _N, _yes, _P, "test_only", _ACT, "only says when it would start"),
-    _keep("thread-spec", "ignored: no threads are kept for the system", "SBATCH_THREAD_SPEC", read=_whole),
+    _keep("switches", _TOPOLOGY, "SBATCH_REQ_SWITCH", read=readers.switches),
+    Option("test-only", "", _N, readers.yes, _P, "test_only", _ACT, "only says when it would start"),
+    _keep(
+        "thread-spec", "ignored: no threads are kept for the system", "SBATCH_THREAD_SPEC", read=readers.whole_number
+    ),
     Option(
-        *("threads-per-core", "", _R, _count, _C, "threads_per_core", _NEAR, _SHAPE),
+        *("threads-per-core", "", _R, readers.count, _C, "threads_per_core", _NEAR, _SHAPE),
         environment=("SBATCH_THREADS_PER_CORE",),
     ),
-    Option("time", "t", _R, _time, _Q, "time_limit_seconds", _ACT, "ended after this time", ("SBATCH_TIMELIMIT",)),
-    Option("time-min", "", _R, _time, _Q, "time_min_seconds", _NEAR, "checked; the full limit is what it gets"),
-    Option("tmp", "", _R, _memory, _C, "temporary_disk_mib", _ACT, "only nodes with so much temporary disk"),
+    Option(
+        "time",
+        "t",
+        _R,
+        readers.time_limit,
+        _Q,
+        "time_limit_seconds",
+        _ACT,
+        "ended after this time",
+        ("SBATCH_TIMELIMIT",),
+    ),
+    Option(
+        "time-min", "", _R, readers.time_limit, _Q, "time_min_seconds", _NEAR, "checked; the full limit is what it gets"
+    ),
+    Option("tmp", "", _R, readers.memory, _C, "temporary_disk_mib", _ACT, "only nodes with so much temporary disk"),
     _keep("tres-bind", _BINDING, "SBATCH_TRES_BIND", exports="SLURM_TRES_BIND"),
     Option(
-        *("tres-per-task", "", _R, _text, _S, "tres_per_task", _ACT, "these resources for each task"),
+        *("tres-per-task", "", _R, readers.any_text, _S, "tres_per_task", _ACT, "these resources for each task"),
         environment=("SBATCH_TRES_PER_TASK",),
     ),
-    Option("uid", "", _R, _user, _S, "user", _ACT, "runs as this user"),
+    Option("uid", "", _R, readers.user, _S, "user", _ACT, "runs as this user"),
     _keep("use-min-nodes", "the least number of nodes is taken anyhow", "SBATCH_USE_MIN_NODES", argument=_N),
-    Option("usage", "", _N, _yes, _E, "usage", _ACT, _EARLY),
-    Option("verbose", "v", _N, _yes, _E, "verbose", _ACT, "says more"),
-    Option("version", "V", _N, _yes, _E, "version", _ACT, _EARLY),
-    Option("wait", "W", _N, _yes, _P, "wait", _ACT, "sbatch stays until the job has ended", ("SBATCH_WAIT",)),
+    Option("usage", "", _N, readers.yes, _E, "usage", _ACT, _EARLY),
+    Option("verbose", "v", _N, readers.yes, _E, "verbose", _ACT, "says more"),
+    Option("version", "V", _N, readers.yes, _E, "version", _ACT, _EARLY),
+    Option("wait", "W", _N, readers.yes, _P, "wait", _ACT, "sbatch stays until the job has ended", ("SBATCH_WAIT",)),
     _keep(
         "wait-all-nodes",
         "a job begins here when all its nodes are ready, always",
         "SBATCH_WAIT_ALL_NODES",
-        read=_wait_all_nodes,
+        read=readers.wait_all_nodes,
     ),
-    Option("wckey", "", _R, _text, _Q, "wckey", _ACT, "kept with the job and shown", ("SBATCH_WCKEY",)),
-    Option("wrap", "", _R, _text, _E, "wrap", _ACT, "a script is made of this text"),
+    Option("wckey", "", _R, readers.any_text, _Q, "wckey", _ACT, "kept with the job and shown", ("SBATCH_WCKEY",)),
+    Option("wrap", "", _R, readers.any_text, _E, "wrap", _ACT, "a script is made of this text"),
 )
 
 _VARIABLES_ONLY = (

@@ -27,7 +27,7 @@ from adapters.slurm import (
 from adapters.slurm import help as help_texts
 from adapters.slurm.chosen import Chosen, choose, settle
 from adapters.slurm.occurrences import Occurrence, Refusal
-from adapters.slurm.options import Context, HelpAsked, NeedsFile
+from adapters.slurm.readers import Context, HelpAsked, NeedsFile
 from bridge.core.errors import Refused
 from bridge.core.nodes import Site
 from bridge.core.report import Report
