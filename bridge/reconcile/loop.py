@@ -59,6 +59,8 @@ class Reconciler:
         self._owner = owner
         self._now = now
         self._fences: dict[str, Fence] = {}
+        self._handover = {name: asyncio.Lock() for name in backends}
+        """Held while a backend starts or forgets attempts: a start is decided on rows that no forgetting overtakes."""
         self._seq = 0
         self._jobs: dict[JobKey, Job] = {}
         self._index = waiting.Index()
@@ -381,11 +383,18 @@ class Reconciler:
                 case state.Pause(attempt, resume):
                     await backend.pause(job.id, attempt, resume=resume)
                 case state.Forget(attempt):
-                    await backend.forget(job.id, attempt)
+                    async with self._handover[name]:
+                        await backend.forget(job.id, attempt)
                 case _:
                     pass
 
     async def _start(self, name: str, jobs: Sequence[Job]) -> None:
+        """What the working set calls placed may have run, ended and been forgotten by now: the rows decide."""
+        async with self._handover[name]:
+            rows = await self._store.get_many([job.key for job in jobs])
+            await self._start_placed(name, [job for job in jobs if _is_placed(rows[job.key], job.attempt)])
+
+    async def _start_placed(self, name: str, jobs: Sequence[Job]) -> None:
         groups: list[Group] = []
         for job in jobs:
             try:
@@ -538,6 +547,10 @@ def _misses_deadline(job: Job, now: float) -> bool:
     assert deadline is not None
     least = job.request.time_min_seconds or job.time_limit_seconds
     return now >= deadline or (least < UNLIMITED_SECONDS and now + least > deadline)
+
+
+def _is_placed(row: Job | None, attempt: int) -> bool:
+    return row is not None and row.state is JobState.CONFIGURING and row.attempt == attempt
 
 
 def _is_singleton(job: Job) -> bool:

@@ -44,7 +44,8 @@ class FakeBackend:
         if self.refuse is not None:
             raise self.refuse
         self.started += groups
-        self._told_something.set()
+        for group in groups:
+            self._tell("start", group.job_id, group.attempt)
 
     async def observe(self) -> AsyncIterator[Observation]:
         while True:

@@ -122,6 +122,23 @@ class TestOneJob:
         await world.run_to_end(job)
         await world.backend.until(lambda: ("forget", job.id, 1) in world.backend.told)
 
+    async def test_an_attempt_that_was_forgotten_is_not_started_again_from_an_older_look(self, world: World) -> None:
+        """A bridge that came back saw the end while it made ready to start the job that it had found placed."""
+        read_script = world.store.script
+
+        async def script_read_when_all_is_over(key: JobKey) -> bytes | None:
+            world.backend.end(key.id)
+            await world.until(key, lambda job: job.is_final)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.2):  # one that is not kept from it forgets at once
+                    await world.backend.until(lambda: ("forget", key.id, 1) in world.backend.told)
+            return await read_script(key)
+
+        world.store.script = script_read_when_all_is_over  # type: ignore[method-assign]
+        job = await world.submit()
+        await world.backend.until(lambda: {("start", job.id, 1), ("forget", job.id, 1)} <= set(world.backend.told))
+        assert world.backend.told[-1] == ("forget", job.id, 1)
+
     async def test_a_cancel_is_handed_over_and_ends_it(self, world: World) -> None:
         job = await world.submit()
         await world.started(1)
