@@ -33,6 +33,10 @@ LEASE_SECONDS = 10.0
 REASON_WRITES_A_TURN = 200
 """Reasons of waiting jobs are news for people; they must not hold up submissions when thousands change."""
 
+BUSY_SUBMISSIONS = 4
+BUSY_REST_SECONDS = 0.03
+"""Where a turn finds so many new jobs at once there are more to come: they are looked at together, a little later."""
+
 MAX_REST_SECONDS = 1.0
 """A turn is followed by a rest of up to four times its own length, at most this: a long queue leaves time to others."""
 
@@ -62,6 +66,8 @@ class Reconciler:
         self._handover = {name: asyncio.Lock() for name in backends}
         """Held while a backend starts or forgets attempts: a start is decided on rows that no forgetting overtakes."""
         self._seq = 0
+        self._new = 0
+        """Jobs that the last look at the store brought."""
         self._jobs: dict[JobKey, Job] = {}
         self._index = waiting.Index()
         self._standings: dict[JobKey, waiting.Standing] = {}
@@ -149,8 +155,11 @@ class Reconciler:
             except Gone as error:
                 log.warning("another owns a backend now", extra={"why": error.sentence})
             took = time.perf_counter() - began
-            if took > 0.01:
-                await asyncio.sleep(min(MAX_REST_SECONDS, 4 * took))
+            rest = 4 * took if took > 0.01 else 0.0
+            if self._new >= BUSY_SUBMISSIONS:
+                rest = max(rest, BUSY_REST_SECONDS)
+            if rest:
+                await asyncio.sleep(min(MAX_REST_SECONDS, rest))
 
     def _next_clock(self) -> float:
         """Seconds until the next moment at which something is due by the clock."""
@@ -189,7 +198,9 @@ class Reconciler:
     async def _take_in(self) -> None:
         """1. What changed since the last turn, whoever changed it."""
         self._seq, changed = await self._store.changes_since(self._seq)
+        before = len(self._jobs)
         await self._refresh(changed)
+        self._new = len(self._jobs) - before
 
     async def _refresh(self, keys: Collection[JobKey]) -> None:
         """Read these rows again. A task that got its row has left its array's record, so that is read too."""
