@@ -258,8 +258,9 @@ def _with_tls(connection: socket.socket, host: str) -> socket.socket:
         ) from None
 
 
-def _token() -> str:
-    token = os.environ.get("BRIDGE_TOKEN") or os.environ.get("SLURM_JWT")
+def _token(is_local: bool) -> str:
+    """Over the socket of this host nobody needs one, and SLURM_JWT may be for a Slurm that stands beside the bridge."""
+    token = os.environ.get("BRIDGE_TOKEN") or (None if is_local else os.environ.get("SLURM_JWT"))
     path = os.environ.get("BRIDGE_TOKEN_FILE")
     if not token and path:
         try:
@@ -274,7 +275,7 @@ def _token() -> str:
 
 
 def _send(connection: socket.socket, name: str, text: bytes) -> None:
-    token = _token()
+    token = _token(connection.family == socket.AF_UNIX)
     head = f"POST /cli/{name} HTTP/1.1\r\nHost: bridge\r\nContent-Type: application/json\r\n"
     head += f"Content-Length: {len(text)}\r\n"
     if token:

@@ -71,6 +71,14 @@ def test_other_commands_send_their_own_variables_only(place: Path):
     assert server.bodies[0]["env"] == {"SQUEUE_FORMAT": "%i", "SLURM_X": "y", "TZ": "UTC"}
 
 
+@pytest.mark.parametrize(("name", "is_sent"), [("SLURM_JWT", False), ("BRIDGE_TOKEN", True)])
+def test_a_token_for_a_slurm_is_not_shown_to_the_bridge_of_this_host(place: Path, name: str, is_sent: bool):
+    """A real Slurm's would be refused here, where the socket says who calls."""
+    with Server(place, [DONE]) as server:
+        run(place, "squeue", **{name: "secret"})
+    assert ("secret" in server.heads[0]) is is_sent
+
+
 def test_files_are_read_as_the_user_and_sent(place: Path, tmp_path: Path):
     (tmp_path / "job.sh").write_bytes(b"#!/bin/sh\n\xff\n")
     needs = ["script: job.sh", "file: gone", "stdin"]
