@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -263,13 +264,18 @@ def test_the_client_imports_little():
     assert not {"ssl", "typing", "http", "argparse", "urllib", "email", "asyncio", "base64"} & set(loaded)
 
 
-def test_a_command_takes_30_ms_with_its_answer(place: Path):
+def test_a_command_costs_little_more_than_an_interpreter(place: Path):
+    """`bench submit-cli` says how many milliseconds it is; here only what would double it is caught."""
     answers: list[Answer] = [DONE] * 12
-    took = []
+    ours, bare = [], []
     with Server(place, answers):
         for _ in answers:
-            begin = time.perf_counter()
-            run(place, "sbatch", "job.sh")
-            took.append(time.perf_counter() - begin)
-    # Twice the 30 ms that it takes alone: other tests run on the same cores.
-    assert min(took) < 0.060
+            ours.append(_seconds(lambda: run(place, "sbatch", "job.sh")))
+            bare.append(_seconds(lambda: subprocess.run([sys.executable, "-I", "-S", "-c", ""], check=True)))
+    assert min(ours) < 5 * min(bare)
+
+
+def _seconds(what: Callable[[], object]) -> float:
+    begin = time.perf_counter()
+    what()
+    return time.perf_counter() - begin
