@@ -125,7 +125,11 @@ def make_first_schema(url: str) -> None:
 
 @contextlib.asynccontextmanager
 async def opened(found: settings.Settings) -> AsyncIterator[Parts]:
-    store = await Store.open(found.store.url, requeue_window_seconds=found.store.requeue_window_seconds)
+    store = await Store.open(
+        found.store.url,
+        requeue_window_seconds=found.store.requeue_window_seconds,
+        first_job_id=found.store.first_job_id,
+    )
     try:
         people = People(found.users)
         backends = make_backends(found)

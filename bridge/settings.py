@@ -51,6 +51,8 @@ class Store:
     """`sqlite:////path/bridge.db` or `postgresql+psycopg://user@host/name`."""
     requeue_window_seconds: float = 300.0
     """So long after its end a job can be requeued and keeps its environment."""
+    first_job_id: int = 1
+    """No new job gets a smaller id: who comes from another system goes on with its numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +180,9 @@ def _store(table: settings_reader.Table, data_directory: Path) -> Store:
         fits=lambda value: value.startswith(("sqlite:////", "postgresql://", "postgresql+psycopg://")),
     )
     window = table.number("requeue_window_seconds", 300.0)
+    first_job_id = table.count("first_job_id", 1, 1, 0x03FF0000)
     table.close()
-    return Store(url or default, 300.0 if window is None else window)
+    return Store(url or default, 300.0 if window is None else window, first_job_id)
 
 
 def _retention(table: settings_reader.Table) -> Retention:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, select, update
 
 from bridge.core import dag
 from bridge.core.errors import Unavailable
@@ -56,18 +56,23 @@ class Store:
         self._writer: Writer | None = None
 
     @classmethod
-    async def open(cls, url: str, *, requeue_window_seconds: float = REQUEUE_WINDOW_SECONDS) -> "Store":
-        """Unavailable with code schema_old, schema_new, in_use or database, and a sentence that says what to do."""
+    async def open(
+        cls, url: str, *, requeue_window_seconds: float = REQUEUE_WINDOW_SECONDS, first_job_id: int = 1
+    ) -> "Store":
+        """Unavailable with code schema_old, schema_new, in_use or database, and a sentence that says what to do.
+
+        No new job gets an id below `first_job_id`.
+        """
         store = cls(url, requeue_window_seconds)
         try:
-            await asyncio.get_running_loop().run_in_executor(store._pool, store._open)
+            await asyncio.get_running_loop().run_in_executor(store._pool, store._open, first_job_id)
         except BaseException:
             await store.close()
             raise
         store._writer = Writer(store._writes, store._cache, store._grown)
         return store
 
-    def _open(self) -> None:
+    def _open(self, first_job_id: int) -> None:
         if not self._is_shared:
             database = self._url.database or ""
             if not os.path.exists(database):
@@ -80,7 +85,11 @@ class Store:
             if self._lock is not None:
                 # The file's lock proves that its earlier owner is dead: nobody need wait until his leases run out.
                 leases.expire_all(connection)
-                connection.commit()
+            instance = tables.instance
+            connection.execute(
+                update(instance).where(instance.c.next_job_id < first_job_id).values(next_job_id=first_job_id)
+            )
+            connection.commit()
 
     async def close(self) -> None:
         """After what was handed over is written. May be called twice."""

@@ -56,6 +56,14 @@ async def test_what_was_submitted_is_there_after_reopening(url: str) -> None:
 
 
 @in_loop
+async def test_ids_begin_where_the_site_says_and_never_go_back(url: str) -> None:
+    async with opened(url, first_job_id=100_001) as store:
+        assert (await submit(store)).id == 100_001
+    async with opened(url, first_job_id=500) as store:
+        assert (await submit(store)).id == 100_002
+
+
+@in_loop
 async def test_an_array_takes_an_id_for_each_task(url: str) -> None:
     async with opened(url) as store:
         array, after = await store.submit([a_new(array="0-9:3"), a_new()])
