@@ -256,6 +256,7 @@ def _place(job: Job, event: Placed) -> Step:
         attempt=attempt,
         nodes=event.nodes,
         partition=event.partition or job.partition,
+        time_limit_seconds=_limit_before_deadline(job, event.at),
         end=None,
         stop=None,
         cancelled_by_uid=None,
@@ -266,6 +267,14 @@ def _place(job: Job, event: Placed) -> Step:
         dependency_text="",
     )
     return placed, [Start(attempt)]
+
+
+def _limit_before_deadline(job: Job, now: float) -> int:
+    """With --time-min Slurm shortens the limit so far that the job ends before its deadline, in whole minutes."""
+    deadline, least = job.request.deadline_at, job.request.time_min_seconds
+    if deadline is None or least is None or now + job.time_limit_seconds <= deadline:
+        return job.time_limit_seconds
+    return max(least, int(deadline - now) // 60 * 60)
 
 
 def _cancel_waiting(job: Job, event: StopAsked) -> Step:

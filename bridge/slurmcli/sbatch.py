@@ -32,6 +32,7 @@ async def run(world: World, caller: Caller, call: Call) -> Reply:
             is_root=caller.user.uid == 0,
             now=world.now(),
             files=call.files,
+            find_user=world.find_user,
         ),
         world.service.site,
     )
@@ -57,7 +58,7 @@ async def run(world: World, caller: Caller, call: Call) -> Reply:
 
 
 def _announcement(job: Job, parsed: request.Parsed) -> str:
-    if parsed.quiet and not parsed.parsable:
+    if parsed.quiet:
         return ""
     if parsed.parsable:
         return f"{job.id};{parsed.clusters}\n" if parsed.clusters else f"{job.id}\n"

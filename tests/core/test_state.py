@@ -22,6 +22,16 @@ class TestSteps:
         assert todo == [state.Start(1)]
 
     @pytest.mark.parametrize(
+        ("deadline_in", "least", "limit"),
+        [(1000, 60, 960), (90, 60, 60), (50, 60, 60), (3600, 60, 1800), (1000, None, 1800), (None, 60, 1800)],
+    )
+    def test_a_limit_that_may_be_less_is_cut_to_end_before_the_deadline(self, deadline_in, least, limit):
+        at = None if deadline_in is None else NOON + deadline_in
+        waiting = a_job(asked={"deadline_at": at, "time_min_seconds": least})
+        job, _ = state.advance(waiting, state.Placed(NOON, SHARES))
+        assert job.time_limit_seconds == limit
+
+    @pytest.mark.parametrize(
         ("end", "wanted", "reason", "code"),
         [
             (End(), JobState.COMPLETED, Reason.NONE, (0, 0)),

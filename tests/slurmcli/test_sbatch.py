@@ -9,6 +9,7 @@ import pytest
 
 from bridge.core.job import End, Share
 from bridge.core.report import Entry, Report, Treatment
+from bridge.core.users import Caller, User
 from bridge.slurmcli import sbatch
 from bridge.slurmcli.wire import Call, Reply
 from tests.builders import a_job
@@ -40,8 +41,9 @@ async def test_a_submission(bridge: Bridge):
     assert await submit(bridge, "-H", "job.sh") == Reply("Submitted batch job 1\n")
     assert await submit(bridge, "-H", "--parsable", "job.sh") == Reply("2\n")
     assert await submit(bridge, "-H", "-Q", "job.sh") == Reply()
+    assert await submit(bridge, "-H", "-Q", "--parsable", "job.sh") == Reply()
     assert await bridge.out("squeue", "-h", "-S", "i", "-o", "%A %j %r %Z") == (
-        "1 job.sh JobHeldUser /w\n2 job.sh JobHeldUser /w\n3 job.sh JobHeldUser /w\n"
+        "1 job.sh JobHeldUser /w\n2 job.sh JobHeldUser /w\n3 job.sh JobHeldUser /w\n4 job.sh JobHeldUser /w\n"
     )
 
 
@@ -120,3 +122,10 @@ def test_notes_are_for_people():
     assert sbatch.notes(REPORT, everything=True) == (
         "sbatch: note: --hint=x (job.sh:3): kept\n" + always + "sbatch: note: job.sh:9: too late\n"
     )
+
+
+async def test_root_submits_for_another(bridge: Bridge):
+    root = Caller(User("root", 0, 0), is_operator=True)
+    call = Call(("-H", "--uid=bob", "job.sh"), {"HOME": "/root"}, "/w", files=SCRIPT)
+    assert await sbatch.run(bridge.world, root, call) == Reply("Submitted batch job 1\n")
+    assert await bridge.out("squeue", "-h", "-o", "%A %u") == "1 bob\n"
