@@ -126,8 +126,8 @@ def send(pid: int, number: int) -> None:
         os.kill(pid, number)
 
 
-def kill_tree(root: int, keep: Container[int] = ()) -> None:
-    """SIGKILL to all descendants of `root`, however fast they fork: first all are stopped, then killed.
+def kill_tree(root: int, keep: Container[int] = ()) -> List[int]:
+    """SIGKILL to all descendants of `root`, however fast they fork: first all are stopped, then killed; their pids.
 
     Those in `keep` are spared, and so is what they started.
     """
@@ -141,6 +141,7 @@ def kill_tree(root: int, keep: Container[int] = ()) -> None:
         stopped.extend(new)
     for pid in stopped:
         send(pid, signal.SIGKILL)
+    return stopped
 
 
 def _kept_out(root: int, keep: Container[int]) -> List[int]:

@@ -114,7 +114,7 @@ def _problems(story: Story) -> Iterator[str]:
 @pytest.mark.parametrize(
     ("jobs", "kills"),
     [
-        pytest.param(30, 3, id="three times"),
+        pytest.param(30, 3, id="three times", marks=pytest.mark.slow),
         pytest.param(50, 7, id="with fifty jobs", marks=pytest.mark.slow),
         pytest.param(150, 20, id="many times", marks=pytest.mark.slow),
     ],

@@ -37,6 +37,7 @@ def pair(postgresql_server: postgresql.Server) -> Iterator[tuple[harness.Bridge,
     postgresql_server.drop_database(name)
 
 
+@pytest.mark.slow
 def test_the_other_takes_over_within_fifteen_seconds_and_starts_nothing_twice(pair):
     first, second = pair
     gate, bell = first.gate(), first.bell()

@@ -3,9 +3,12 @@
 import asyncio
 import time
 
+import pytest
+
 from tests.local.ground import Bench, Ground
 
 
+@pytest.mark.slow
 def test_many_small_jobs_at_a_good_rate(ground: Ground) -> None:
     async def scenario(bench: Bench) -> str:
         await bench.run("exit 0", 1)

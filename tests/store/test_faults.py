@@ -43,7 +43,10 @@ def _flood_and_kill(url: str, answers: int) -> list[list[str]]:
     return [line.split() for line in lines if line.endswith("\n")]
 
 
-@pytest.mark.parametrize("seed", [random.randrange(10**6) for _ in range(3)])
+@pytest.mark.parametrize(
+    "seed",
+    [random.randrange(10**6), *(pytest.param(random.randrange(10**6), marks=pytest.mark.slow) for _ in range(2))],
+)
 @in_loop
 async def test_after_a_kill_every_answered_submission_is_there_and_no_half_one(url: str, seed: int) -> None:
     answered = await asyncio.to_thread(_flood_and_kill, url, random.Random(seed).randrange(1, 400))
