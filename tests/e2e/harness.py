@@ -179,8 +179,11 @@ class Bridge:
         """End all jobs and the bridge."""
         try:
             if self._process is not None:
-                self.run("scancel", "--user", self.user.name, as_user=self.owner)
-                self.until(lambda: not self.run("squeue", "--noheader").out.strip())
+                cancelled = self.run("scancel", "--user", self.user.name, as_user=self.owner)
+                try:
+                    self.until(lambda: not self.run("squeue", "--noheader").out.strip())
+                except AssertionError as late:
+                    raise AssertionError(f"{cancelled}\n{self.run('scontrol', 'show', 'job').out}\n{late}") from late
         finally:
             with contextlib.suppress(ProcessLookupError):
                 self.stop()
