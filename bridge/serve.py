@@ -13,10 +13,12 @@ import os
 import secrets
 import signal
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from adapters.slurm.scontrol_config import Installation
 from bridge import listener, settings
 from bridge.backends.local.backend import LocalBackend
 from bridge.backends.port import Backend
@@ -66,7 +68,7 @@ async def serve(found: settings.Settings) -> None:
             parts.people,
             stopping,
             version=version(),
-            others=[commands.make(parts.service, parts.gate.issue, parts.people.find)],
+            others=[commands.make(parts.service, parts.gate.issue, parts.people.find, installation(found, parts))],
         )
         certificate = certificate_of(found, socket.gethostname()) if found.server.tcp_host else None
         listeners = _listeners(found.server, app, certificate)
@@ -152,6 +154,23 @@ def make_backends(found: settings.Settings) -> dict[str, Backend]:
         nodes = [node for node in found.nodes if node.backend == backend.name]
         made[backend.name] = LocalBackend(backend.name, str(found.server.data_directory), nodes)
     return made
+
+
+def installation(found: settings.Settings, parts: Parts) -> Installation:
+    """What `scontrol show config` tells of this bridge."""
+    uid = os.geteuid()
+    user = parts.people.find(uid)
+    server = found.server
+    return Installation(
+        host=socket.gethostname(),
+        started_at=time.time(),
+        address=server.tcp_host,
+        port=None if server.tcp_host is None else server.tcp_port,
+        user=user.name if user is not None else str(uid),
+        uid=uid,
+        data_directory=str(server.data_directory),
+        site_file=None if found.file is None else str(found.file),
+    )
 
 
 def certificate_of(found: settings.Settings, host_name: str) -> tls.Certificate:

@@ -71,7 +71,21 @@ def read(root: Table, machine: Machine, problems: Problems) -> Cluster:
     backends = _backends(root)
     nodes = _nodes(root, [name for name, _ in backends], machine)
     partitions = _partitions(root, [name for name, _ in backends], nodes)
-    return Cluster(backends, nodes, _site(root, partitions))
+    return Cluster(backends, nodes, _with_default_memory(_site(root, partitions)))
+
+
+def _with_default_memory(site: Site) -> Site:
+    """The cluster's default goes to the partitions that say nothing of memory."""
+    per_cpu, per_node = site.default_memory_per_cpu_mib, site.default_memory_per_node_mib
+    return replace(
+        site,
+        partitions=tuple(
+            replace(one, default_memory_per_cpu_mib=per_cpu, default_memory_per_node_mib=per_node)
+            if one.default_memory_per_cpu_mib is None and one.default_memory_per_node_mib is None
+            else one
+            for one in site.partitions
+        ),
+    )
 
 
 def _backends(root: Table) -> tuple[tuple[str, str], ...]:
@@ -244,6 +258,8 @@ def _site(root: Table, partitions: tuple[Partition, ...]) -> Site:
         kill_invalid_depend=table.boolean("kill_invalid_depend", usual.kill_invalid_depend),
         enforce_part_limits=table.boolean("enforce_part_limits", usual.enforce_part_limits),
         default_append=table.boolean("default_append", usual.default_append),
+        default_memory_per_cpu_mib=table.integer("default_memory_per_cpu_mib", None, 1),
+        default_memory_per_node_mib=table.integer("default_memory_per_node_mib", None, 1),
         licenses=table.integers_by_name("licenses", 0, 2**31 - 1),
         min_job_age_seconds=table.count("min_job_age_seconds", usual.min_job_age_seconds),
         default_account=table.text("default_account"),

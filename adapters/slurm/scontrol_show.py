@@ -1,6 +1,6 @@
 """What `scontrol show` prints: records of `Key=Value` in the order and spacing of 25.11."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from adapters.slurm import durations, filenames, hostlist, jobfacts, node_states, sizes
@@ -22,6 +22,8 @@ class NodeUse:
     memory_mib: int = 0
     gres: tuple[tuple[str, str | None, int], ...] = ()
     completing: bool = False
+    last_busy_at: float | None = None
+    """When its last job left; None: not known."""
 
 
 def joined(lines: Lines, *, one_line: bool) -> str:
@@ -189,25 +191,30 @@ def _files_and_wishes(job: Job) -> Lines:
 
 
 def node(use: NodeUse, view: View) -> Lines:
-    node, site = use.node, view.site
+    node, site, host = use.node, view.site, use.node.host
     partitions = ",".join(partition.name for partition in site.partitions if node.name in partition.nodes)
     features = ",".join(node.features) or "(null)"
-    state = node_states.complete(use)
-    boot = view.clock.stamp(node.boot_at, "None")
-    free = max(0, node.memory_mib - use.memory_mib)
+    name, address = (host.name, host.address) if host is not None else (node.name, node.name)
+    load = "N/A" if (seen := load_of(use)) is None else f"{seen:.2f}"
+    free = "N/A" if (seen_free := free_memory_of(use)) is None else seen_free
+    boot = view.clock.stamp(host.boot_at if host is not None else None, "None")
+    since = view.clock.stamp(host.agent_started_at if host is not None else None, "None")
+    busy = view.clock.stamp(use.last_busy_at or (host.agent_started_at if host is not None else None), "Unknown")
     lines = [
-        f"NodeName={node.name} Arch=x86_64 CoresPerSocket={node.cores_per_socket} ",
-        f"CPUAlloc={use.cpus} CPUEfctv={node.cpus} CPUTot={node.cpus} CPULoad={use.cpus:.2f}",
+        f"NodeName={node.name} Arch={(host.architecture if host is not None else '') or 'x86_64'} "
+        f"CoresPerSocket={node.cores_per_socket} ",
+        f"CPUAlloc={use.cpus} CPUEfctv={node.cpus} CPUTot={node.cpus} CPULoad={load}",
         f"AvailableFeatures={features}",
         f"ActiveFeatures={features}",
         f"Gres={gres_of(node)}",
-        f"NodeAddr={node.name} NodeHostName={node.name} Version={VERSION}",
+        f"NodeAddr={address} NodeHostName={name} Version={VERSION}",
+        *([f"OS={host.system} "] if host is not None and host.system else []),
         f"RealMemory={node.memory_mib} AllocMem={use.memory_mib} FreeMem={free} Sockets={node.sockets} Boards=1",
-        f"State={state} ThreadsPerCore={node.threads_per_core} TmpDisk={node.temporary_disk_mib} "
+        f"State={node_states.complete(use)} ThreadsPerCore={node.threads_per_core} TmpDisk={node.temporary_disk_mib} "
         f"Weight={node.weight} Owner=N/A MCS_label=N/A",
         f"Partitions={partitions} ",
-        f"BootTime={boot} SlurmdStartTime={boot}",
-        "LastBusyTime=Unknown ResumeAfterTime=None",
+        f"BootTime={boot} SlurmdStartTime={since}",
+        f"LastBusyTime={busy} ResumeAfterTime=None",
         f"CfgTRES={_node_tres(node)}",
         f"AllocTRES={_use_tres(use)}",
         "CurrentWatts=0 AveWatts=0",
@@ -215,6 +222,16 @@ def node(use: NodeUse, view: View) -> Lines:
     if node.reason:
         lines.append(f"Reason={node.reason} [{node.reason_by or 'root'}@{view.clock.stamp(node.reason_at, 'Unknown')}]")
     return lines
+
+
+def load_of(use: NodeUse) -> float | None:
+    """None: nobody has seen the machine."""
+    return use.node.host.load if use.node.host is not None else None
+
+
+def free_memory_of(use: NodeUse) -> int | None:
+    """MiB, as the machine's system says, whatever jobs have booked."""
+    return use.node.host.free_memory_mib if use.node.host is not None else None
 
 
 def gres_of(node: Node) -> str:
@@ -226,7 +243,7 @@ def gres_of(node: Node) -> str:
 
 def _node_tres(node: Node) -> str:
     amounts = [("cpu", node.cpus), ("mem", node.memory_mib), ("billing", node.cpus), *_gres_counts(node.gres)]
-    return ",".join(f"{name}={amount}{'M' if name == 'mem' else ''}" for name, amount in amounts)
+    return sizes.tres_text(tuple(amounts))
 
 
 def _gres_counts(gres: Sequence[tuple[str, str | None, int]]) -> list[tuple[str, int]]:
@@ -244,17 +261,12 @@ def _use_tres(use: NodeUse) -> str:
 # ── partitions ────────────────────────────────────────────────────────────────────────────────────
 
 
-def partition(partition: Partition, nodes: Sequence[Node]) -> Lines:
+def partition(partition: Partition, nodes: Sequence[Node], site: Site) -> Lines:
     inside = [node for node in nodes if node.name in partition.nodes]
     cpus = sum(node.cpus for node in inside)
     memory = sum(node.memory_mib for node in inside)
     tres = [("cpu", cpus), ("mem", memory), ("node", len(inside)), ("billing", cpus)]
     tres += _gres_counts([gres for node in inside for gres in node.gres])
-    default_memory = "DefMemPerNode=UNLIMITED"
-    if partition.default_memory_per_cpu_mib is not None:
-        default_memory = f"DefMemPerCPU={partition.default_memory_per_cpu_mib}"
-    elif partition.default_memory_per_node_mib is not None:
-        default_memory = f"DefMemPerNode={partition.default_memory_per_node_mib}"
     default_time = partition.default_time_seconds
     return [
         f"PartitionName={partition.name}",
@@ -271,9 +283,19 @@ def partition(partition: Partition, nodes: Sequence[Node]) -> Lines:
         "OverTimeLimit=NONE PreemptMode=OFF",
         f"State={partition.state} TotalCPUs={cpus} TotalNodes={len(inside)} SelectTypeParameters=NONE",
         "JobDefaults=(null)",
-        f"{default_memory} MaxMemPerNode={_or_unlimited(partition.max_memory_per_node_mib)}",
-        "TRES=" + ",".join(f"{name}={amount}{'M' if name == 'mem' else ''}" for name, amount in tres),
+        f"{_default_memory(partition, site)} MaxMemPerNode={_or_unlimited(partition.max_memory_per_node_mib)}",
+        f"TRES={sizes.tres_text(tuple(tres))}",
     ]
+
+
+def _default_memory(partition: Partition, site: Site) -> str:
+    """What the partition says itself; the cluster's default stands in `show config`."""
+    per_cpu, per_node = partition.default_memory_per_cpu_mib, partition.default_memory_per_node_mib
+    if per_cpu is not None and per_cpu != site.default_memory_per_cpu_mib:
+        return f"DefMemPerCPU={per_cpu}"
+    if per_node is not None and per_node != site.default_memory_per_node_mib:
+        return f"DefMemPerNode={per_node}"
+    return "DefMemPerNode=UNLIMITED"
 
 
 def oversubscribe(partition: Partition) -> str:
@@ -292,31 +314,7 @@ def _time_or_unlimited(seconds: int | None) -> str:
     return "UNLIMITED" if seconds is None else durations.long_limit(seconds)
 
 
-# ── the site ──────────────────────────────────────────────────────────────────────────────────────
-
-
-def config(site: Site, facts: Mapping[str, str], clock: durations.Clock) -> str:
-    """`facts`: what the running service adds, such as BOOT_TIME and NEXT_JOB_ID."""
-    values = {
-        "AccountingStorageType": "accounting_storage/bridge",
-        "AccountingStorageTRES": "cpu,mem,node,billing",
-        "ClusterName": site.cluster_name,
-        "DependencyParameters": "kill_invalid_depend" if site.kill_invalid_depend else "(null)",
-        "EnforcePartLimits": "ALL" if site.enforce_part_limits else "NO",
-        "FirstJobId": "1",
-        "JobFileAppend": str(int(site.default_append)),
-        "JobRequeue": str(int(site.job_requeue)),
-        "KillWait": f"{site.kill_wait_seconds} sec",
-        "Licenses": ",".join(f"{name}:{count}" for name, count in site.licenses) or "(null)",
-        "MaxArraySize": str(site.max_array_size),
-        "MinJobAge": f"{site.min_job_age_seconds} sec",
-        "PreemptType": "(null)",
-        "PriorityType": "priority/basic",
-        "SLURM_VERSION": VERSION,
-        **facts,
-    }
-    lines = [f"{name:<23} = {value}" for name, value in sorted(values.items(), key=lambda item: item[0].lower())]
-    return f"Configuration data as of {clock.stamp(clock.now)}\n" + "\n".join(lines) + "\n\n"
+# ── licences and steps ────────────────────────────────────────────────────────────────────────────
 
 
 def license_lines(name: str, total: int, used: int) -> Lines:
@@ -324,15 +322,26 @@ def license_lines(name: str, total: int, used: int) -> Lines:
 
 
 def step(owner: Job, row: Step | None, view: View) -> Lines:
-    """A step of srun; None: the batch script."""
+    """A step of srun; None: the batch script, which counts no CPUs of its own."""
     name = "batch" if row is None else row.name
     step_id = "batch" if row is None else str(row.step_id)
     nodes = [owner.nodes[0].node] if row is None else list(row.node_list)
-    cpus, tasks = (owner.nodes[0].cpus, 1) if row is None else (row.cpus, row.tasks)
+    cpus, tasks = (0, 1) if row is None else (row.cpus, row.tasks)
     start = owner.started_at if row is None else row.started_at
     return [
         f"StepId={jobfacts.display_id(owner)}.{step_id} UserId={owner.request.uid} "
         f"StartTime={view.clock.stamp(start, 'Unknown')} TimeLimit=UNLIMITED",
         f"State={owner.state.value} Partition={owner.partition} NodeList={hostlist.compress(nodes)}",
         f"Nodes={len(nodes)} CPUs={cpus} Tasks={tasks} Name={name} Network=(null)",
+        f"TRES={'(null)' if row is None else _step_tres(owner, row)}",
+        "ResvPorts=(null)",
+        "CPUFreqReq=Default",
+        "SrunHost:Pid=(null):0",
     ]
+
+
+def _step_tres(owner: Job, row: Step) -> str:
+    """A step may use all the memory that its job has on the step's nodes."""
+    memory_mib = sum(share.memory_mib for share in owner.nodes if share.node in row.node_list)
+    amounts = [("cpu", row.cpus), ("mem", memory_mib), ("node", len(row.node_list))]
+    return sizes.tres_text(tuple((name, amount) for name, amount in amounts if amount))

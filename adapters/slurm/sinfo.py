@@ -228,8 +228,8 @@ _KINDS: dict[str, Callable[[NodeUse], object]] = {
     "u": lambda use: use.node.reason_by,
     "U": lambda use: use.node.reason_by,
     "G": lambda use: use.node.gres,
-    "n": lambda use: use.node.name,
-    "o": lambda use: use.node.name,
+    "n": sinfo_columns.host_name,
+    "o": sinfo_columns.address,
 }
 """Columns whose value tells nodes apart; the others give sums and ranges over the nodes of a row."""
 

@@ -1,6 +1,6 @@
 """The columns of sinfo: titles and values for a row of nodes of one kind in one partition."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from adapters.slurm import durations, hostlist, node_states, scontrol_show
@@ -20,6 +20,18 @@ def partition_mark(partition: Partition) -> str:
     return partition.name + ("*" if partition.is_default else "")
 
 
+def host_name(use: NodeUse) -> str:
+    return use.node.host.name if use.node.host is not None else use.node.name
+
+
+def address(use: NodeUse) -> str:
+    return use.node.host.address if use.node.host is not None else use.node.name
+
+
+def _listed(names: Iterable[str]) -> str:
+    return hostlist.compress(list(dict.fromkeys(names)))
+
+
 def _least(row: Row, value: Callable[[NodeUse], int]) -> str:
     """`8`, or `4+` where nodes differ."""
     numbers = [value(use) for use in row.nodes]
@@ -28,11 +40,15 @@ def _least(row: Row, value: Callable[[NodeUse], int]) -> str:
     return str(min(numbers)) + ("+" if min(numbers) != max(numbers) else "")
 
 
-def _span(row: Row, text: Callable[[NodeUse], str], number: Callable[[NodeUse], float]) -> str:
+def _seen(row: Row, value: Callable[[NodeUse], float | None], form: str) -> str:
+    """`1.20`, `0.10-1.20` where nodes differ, `N/A` where one has not been seen."""
     if not row.nodes:
         return "0"
-    low, high = min(row.nodes, key=number), max(row.nodes, key=number)
-    return text(low) if number(low) == number(high) else f"{text(low)}-{text(high)}"
+    numbers = [number for use in row.nodes if (number := value(use)) is not None]
+    if len(numbers) < len(row.nodes):
+        return "N/A"
+    low, high = form.format(min(numbers)), form.format(max(numbers))
+    return low if low == high else f"{low}-{high}"
 
 
 def _is_out(use: NodeUse) -> bool:
@@ -87,11 +103,11 @@ def make(clock: durations.Clock) -> dict[str, Column[Row]]:
         use = first(row)
         return clock.stamp(use.node.reason_at, "Unknown") if use and use.node.reason else "Unknown"
 
-    def load(use: NodeUse) -> float:
-        return float(use.cpus)
+    def load(row: Row) -> str:
+        return _seen(row, scontrol_show.load_of, "{:.2f}")
 
-    def free(use: NodeUse) -> int:
-        return max(0, use.node.memory_mib - use.memory_mib)
+    def free(row: Row) -> str:
+        return _seen(row, scontrol_show.free_memory_of, "{}")
 
     def names(row: Row) -> str:
         return hostlist.compress([use.node.name for use in row.nodes])
@@ -123,7 +139,7 @@ def make(clock: durations.Clock) -> dict[str, Column[Row]]:
         "C": Column("CPUS(A/I/O/T)", _cpu_counts),
         "d": Column("TMP_DISK", lambda row: _least(row, lambda use: use.node.temporary_disk_mib)),
         "D": Column("NODES", lambda row: str(len(row.nodes))),
-        "e": Column("FREE_MEM", lambda row: _span(row, lambda use: str(free(use)), free)),
+        "e": Column("FREE_MEM", free),
         "E": Column("REASON", lambda row: (row.nodes[0].node.reason if row.nodes else "") or "none"),
         "f": Column("AVAIL_FEATURES", features),
         "F": Column("NODES(A/I/O/T)", lambda row: "{}/{}/{}".format(*_node_counts(row)) + f"/{len(row.nodes)}"),
@@ -137,10 +153,10 @@ def make(clock: durations.Clock) -> dict[str, Column[Row]]:
         "L": Column("DEFAULTTIME", lambda row: _time(row.partition.default_time_seconds, "n/a")),
         "m": Column("MEMORY", lambda row: _least(row, lambda use: use.node.memory_mib)),
         "M": Column("PREEMPT_MODE", lambda row: "OFF"),
-        "n": Column("HOSTNAMES", names),
+        "n": Column("HOSTNAMES", lambda row: _listed(host_name(use) for use in row.nodes)),
         "N": Column("NODELIST", names),
-        "o": Column("NODE_ADDR", names),
-        "O": Column("CPU_LOAD", lambda row: _span(row, lambda use: f"{load(use):.2f}", load)),
+        "o": Column("NODE_ADDR", lambda row: _listed(address(use) for use in row.nodes)),
+        "O": Column("CPU_LOAD", load),
         "p": Column("PRIO_TIER", lambda row: str(row.partition.priority_tier)),
         "P": Column("PARTITION", lambda row: partition_mark(row.partition)),
         "r": Column("ROOT", lambda row: "no"),

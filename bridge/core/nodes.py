@@ -13,6 +13,23 @@ class NodeState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Host:
+    """The machine behind a node, as the backend saw it last."""
+
+    name: str
+    address: str
+    architecture: str = ""
+    system: str = ""
+    """`Linux 6.1.0 #1 SMP ...`"""
+    boot_at: float | None = None
+    agent_started_at: float | None = None
+    """Since when the backend serves the node."""
+    load: float | None = None
+    """Of the last minute."""
+    free_memory_mib: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Node:
     name: str
     cpus: int
@@ -28,7 +45,8 @@ class Node:
     threads_per_core: int = 1
     temporary_disk_mib: int = 0
     weight: int = 1
-    boot_at: float | None = None
+    host: Host | None = None
+    """None: the backend does not tell."""
     backend: str = "local"
 
     @property
@@ -79,6 +97,9 @@ class Site:
     kill_invalid_depend: bool = False
     enforce_part_limits: bool = False
     default_append: bool = False
+    default_memory_per_cpu_mib: int | None = None
+    """Of partitions that say nothing of memory; they have it in their own fields already. So the next."""
+    default_memory_per_node_mib: int | None = None
     licenses: tuple[tuple[str, int], ...] = ()
     min_job_age_seconds: int = 300
     default_account: str | None = None

@@ -1,10 +1,12 @@
 """`POST /cli/NAME`: the door that our commands knock at."""
 
 import json
+import socket
 from collections.abc import Awaitable, Callable
 
 from fastapi import APIRouter, Request, Response
 
+from adapters.slurm.scontrol_config import Installation
 from bridge.core.errors import BridgeError, Unavailable
 from bridge.core.users import Caller
 from bridge.identity.people import People
@@ -28,9 +30,12 @@ MOST_BYTES = 128 * 1024 * 1024
 """Of a body: a script, the environment, and files named by options."""
 
 
-def make(service: Service, make_token: MakeToken, find_user: FindUser | None = None) -> APIRouter:
+def make(
+    service: Service, make_token: MakeToken, find_user: FindUser | None = None, here: Installation | None = None
+) -> APIRouter:
     """`find_user` by uid or name; without it the host is asked."""
-    world = World(service, find_user or People().find, make_token)
+    here = here or Installation(socket.gethostname())
+    world = World(service, find_user or People().find, make_token, here=here)
     router = APIRouter(prefix="/cli", include_in_schema=False)
 
     @router.post("/{name}")

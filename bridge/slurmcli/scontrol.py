@@ -3,7 +3,17 @@
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
 
-from adapters.slurm import durations, errors, hostlist, jobfacts, scontrol, scontrol_show, scontrol_update, selectors
+from adapters.slurm import (
+    durations,
+    errors,
+    hostlist,
+    jobfacts,
+    scontrol,
+    scontrol_config,
+    scontrol_show,
+    scontrol_update,
+    selectors,
+)
 from adapters.slurm.answer import Answer
 from adapters.slurm.scontrol_show import joined
 from adapters.slurm.selectors import Selected
@@ -38,7 +48,7 @@ async def run(world: World, caller: Caller, call: Call) -> Reply:
         case scontrol.Token():
             return await _token(world, caller, order)
         case scontrol.Ping():
-            return Reply(f"Slurmctld(primary) at {world.host} is UP\n")
+            return Reply(_ping(world))
         case scontrol.WaitJob():
             return await _wait_job(world, caller, order)
         case scontrol.Completing():
@@ -63,8 +73,13 @@ async def _show(world: World, caller: Caller, call: Call, order: scontrol.Show) 
             records = [scontrol_show.license_lines(name, total, used) for name, total, used in rows]
             text = "".join(joined(lines, one_line=order.one_line).rstrip("\n") + "\n" for lines in records)
             return Reply(text or "No licenses configured in Slurm.\n")
-    text = scontrol_show.config(world.service.site, {}, world.clock(call))
-    return Reply(text + f"Slurmctld(primary) at {world.host} is UP\n")
+    nodes = await world.service.known_nodes()
+    text = scontrol_config.text(world.service.site, nodes, world.here, world.clock(call))
+    return Reply(text + _ping(world))
+
+
+def _ping(world: World) -> str:
+    return f"Slurmctld(primary) at {world.here.host} is UP\n"
 
 
 async def _show_jobs(world: World, caller: Caller, call: Call, order: scontrol.Show) -> Reply:
@@ -119,7 +134,7 @@ async def _show_steps(world: World, caller: Caller, call: Call, order: scontrol.
     texts = []
     for job in running:
         mine = [row for row in rows if row.key == job.key and row.attempt == job.attempt and row.ended_at is None]
-        for row in [*mine, None]:
+        for row in [None, *mine]:
             name = "batch" if row is None else str(row.step_id)
             if selected is None or selected.step in (None, name):
                 texts.append(joined(scontrol_show.step(job, row, view), one_line=order.one_line))
@@ -150,7 +165,7 @@ async def _show_partitions(world: World, order: scontrol.Show) -> Reply:
     chosen = [p for p in site.partitions if order.name is None or p.name == order.name]
     if not chosen:
         return Reply(f"Partition {order.name} not found\n", exit_code=1)
-    return Reply("".join(joined(scontrol_show.partition(p, nodes), one_line=order.one_line) for p in chosen))
+    return Reply("".join(joined(scontrol_show.partition(p, nodes, site), one_line=order.one_line) for p in chosen))
 
 
 async def _completing(world: World, caller: Caller, call: Call) -> Reply:

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from adapters.slurm import durations, jobfacts, sizes
 from adapters.slurm.answer import Answer
+from adapters.slurm.scontrol_config import Installation
 from adapters.slurm.scontrol_show import NodeUse
 from adapters.slurm.selectors import Selected
 from adapters.slurm.squeue_columns import View
@@ -37,7 +38,7 @@ class World:
     find_user: FindUser
     make_token: MakeToken
     now: Callable[[], float] = time.time
-    host: str = field(default_factory=socket.gethostname)
+    here: Installation = field(default_factory=lambda: Installation(socket.gethostname()))
 
     def uid_of(self, name: str) -> int | None:
         user = self.find_user(name)
@@ -59,8 +60,14 @@ class World:
 
     async def node_uses(self, caller: Caller) -> list[NodeUse]:
         views = await self.service.nodes()
-        ending = await self.service.jobs(caller, JobQuery(states=frozenset({JobState.COMPLETING})))
-        completing = {share.node for job in ending for share in job.nodes}
+        recent = await self.service.jobs(
+            caller, JobQuery(ended_since=self.now() - self.service.site.min_job_age_seconds)
+        )
+        completing = {share.node for job in recent if job.state is JobState.COMPLETING for share in job.nodes}
+        left: dict[str, float] = {}
+        for job in recent:
+            for share in job.nodes:
+                left[share.node] = max(left.get(share.node, 0.0), job.ended_at or 0.0)
         return [
             NodeUse(
                 view.node,
@@ -68,6 +75,7 @@ class World:
                 view.allocated_memory_mib,
                 view.allocated_gres,
                 view.node.name in completing,
+                left.get(view.node.name) or None,
             )
             for view in views
         ]

@@ -6,15 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.slurm import scontrol, scontrol_show, scontrol_update
+from adapters.slurm import scontrol, scontrol_config, scontrol_show, scontrol_update
 from adapters.slurm.answer import Answer
+from adapters.slurm.scontrol_config import Installation
 from adapters.slurm.scontrol_show import NodeUse, joined
 from adapters.slurm.selectors import Selected
 from bridge.core import dag
 from bridge.core.change import Change
 from bridge.core.indexset import parse
 from bridge.core.job import End, Share
-from bridge.core.nodes import NodeState
+from bridge.core.nodes import Host, NodeState
 from bridge.core.reasons import Reason
 from bridge.core.request import UNLIMITED_SECONDS, Files, Gres, Program
 from tests.builders import NOON, a_job, a_node
@@ -193,16 +194,17 @@ def test_no_limit_is_unlimited():
 
 NODE = """\
 NodeName=n4 Arch=x86_64 CoresPerSocket=4 
-   CPUAlloc=2 CPUEfctv=8 CPUTot=8 CPULoad=2.00
+   CPUAlloc=2 CPUEfctv=8 CPUTot=8 CPULoad=1.47
    AvailableFeatures=amd
    ActiveFeatures=amd
    Gres=gpu:a100:4
-   NodeAddr=n4 NodeHostName=n4 Version=25.11.8
-   RealMemory=16000 AllocMem=512 FreeMem=15488 Sockets=2 Boards=1
+   NodeAddr=127.0.0.1 NodeHostName=vm Version=25.11.8
+   OS=Linux 6.1.0 #1 SMP 
+   RealMemory=16000 AllocMem=512 FreeMem=19742 Sockets=2 Boards=1
    State=MIXED+DRAIN ThreadsPerCore=1 TmpDisk=0 Weight=1 Owner=N/A MCS_label=N/A
    Partitions=gpu 
-   BootTime=None SlurmdStartTime=None
-   LastBusyTime=Unknown ResumeAfterTime=None
+   BootTime=2023-11-14T10:00:00 SlurmdStartTime=2023-11-14T22:13:20
+   LastBusyTime=2023-11-14T22:13:20 ResumeAfterTime=None
    CfgTRES=cpu=8,mem=16000M,billing=8,gres/gpu=4
    AllocTRES=cpu=2,mem=512M,gres/gpu=1
    CurrentWatts=0 AveWatts=0
@@ -211,10 +213,22 @@ NodeName=n4 Arch=x86_64 CoresPerSocket=4
 """  # noqa: W291 — the blanks at the ends of lines are Slurm's
 
 
+HOST = Host("vm", "127.0.0.1", "x86_64", "Linux 6.1.0 #1 SMP", NOON - 44000, NOON, 1.4719, 19742)
+
+
 def test_a_node():
-    node = dataclasses.replace(NODES[3], state=NodeState.DRAIN, reason="bad disk", reason_by="root", reason_at=NOON)
+    node = dataclasses.replace(
+        NODES[3], state=NodeState.DRAIN, reason="bad disk", reason_by="root", reason_at=NOON, host=HOST
+    )
     use = NodeUse(node, 2, 512, (("gpu", "a100", 1),))
     assert joined(scontrol_show.node(use, a_view()), one_line=False) == NODE
+
+
+def test_what_nobody_saw_of_a_node_is_not_made_up():
+    text = joined(scontrol_show.node(NodeUse(NODES[0], 2), a_view()), one_line=True)
+    for part in ("CPULoad=N/A", "FreeMem=N/A", "NodeAddr=n1 NodeHostName=n1", "BootTime=None", "LastBusyTime=Unknown"):
+        assert part in text
+    assert "OS=" not in text
 
 
 PARTITION = """\
@@ -235,16 +249,89 @@ PartitionName=main
 
 
 def test_a_partition():
-    assert joined(scontrol_show.partition(SITE.partitions[0], NODES), one_line=False) == PARTITION
+    assert joined(scontrol_show.partition(SITE.partitions[0], NODES, SITE), one_line=False) == PARTITION
 
 
-def test_config_tells_what_programs_ask_for():
-    text = scontrol_show.config(SITE, {"BOOT_TIME": "x"}, a_view().clock)
-    assert text.startswith(
-        "Configuration data as of 2023-11-14T22:15:00\nAccountingStorageTRES   = cpu,mem,node,billing\n"
-    )
-    assert "\nMinJobAge               = 300 sec\n" in text
-    assert "\nLicenses                = matlab:4\n" in text
+def test_memory_is_written_in_the_largest_unit_that_keeps_it_exact():
+    nodes = [dataclasses.replace(node, memory_mib=16384 + 512 * (node.name == "n1")) for node in NODES]
+    text = joined(scontrol_show.partition(SITE.partitions[0], nodes, SITE), one_line=True)
+    assert "TRES=cpu=24,mem=48.50G,node=3,billing=24" in text
+
+
+def test_the_clusters_default_of_memory_is_not_the_partitions():
+    site = dataclasses.replace(SITE, default_memory_per_cpu_mib=256)
+    text = joined(scontrol_show.partition(site.partitions[0], NODES, site), one_line=True)
+    assert " DefMemPerNode=UNLIMITED MaxMemPerNode=UNLIMITED " in text
+    config = scontrol_config.text(site, NODES, HERE, a_view().clock)
+    assert "\nDefMemPerCPU            = 256\n" in config
+
+
+HERE = Installation("vm", NOON, "127.0.0.1", 7443, "root", 0, "/var/lib/bridge", "/etc/bridge/site.toml")
+
+CONFIG = """\
+Configuration data as of 2023-11-14T22:15:00
+AccountingStorageEnforce = none
+AccountingStorageTRES   = cpu,mem,node,billing,gres/gpu
+AccountingStorageType   = accounting_storage/slurmdbd
+AccountingStoreFlags    = job_comment,job_script
+BOOT_TIME               = 2023-11-14T22:13:20
+ClusterName             = oracle
+CompleteWait            = 0 sec
+DefMemPerNode           = UNLIMITED
+DependencyParameters    = (null)
+DisableRootJobs         = no
+EnforcePartLimits       = NO
+FederationParameters    = (null)
+FirstJobId              = 1
+GresTypes               = gpu
+JobFileAppend           = 0
+JobRequeue              = 1
+JobSubmitPlugins        = (null)
+KillOnBadExit           = 0
+KillWait                = 30 sec
+Licenses                = matlab:4
+MailProg                = (null)
+MaxArraySize            = 1001
+MaxMemPerNode           = UNLIMITED
+MaxNodeCount            = 4
+MinJobAge               = 300 sec
+MpiDefault              = (null)
+OverTimeLimit           = 0 min
+PreemptMode             = OFF
+PreemptType             = (null)
+PriorityType            = priority/multifactor
+PriorityWeightAge       = 0
+PriorityWeightAssoc     = 0
+PriorityWeightFairShare = 0
+PriorityWeightJobSize   = 0
+PriorityWeightPartition = 0
+PriorityWeightQOS       = 0
+PrivateData             = none
+SchedulerType           = sched/backfill
+SelectType              = select/cons_tres
+SelectTypeParameters    = CR_CPU_MEMORY
+SlurmUser               = root(0)
+SlurmctldHost[0]        = vm(127.0.0.1)
+SlurmctldPort           = 7443
+SlurmdUser              = root(0)
+SLURM_CONF              = /etc/bridge/site.toml
+SLURM_VERSION           = 25.11.8
+StateSaveLocation       = /var/lib/bridge
+TrackWCKey              = no
+
+"""
+
+
+def test_config_is_laid_out_as_slurms():
+    assert scontrol_config.text(SITE, NODES, HERE, a_view().clock) == CONFIG
+
+
+def test_config_leaves_out_what_is_not_there():
+    site = dataclasses.replace(SITE, accounts=(("alice", ("physics",)),), qos=(("alice", ("normal",)),))
+    text = scontrol_config.text(site, NODES, Installation("vm"), a_view().clock)
+    assert "SlurmctldPort" not in text and "StateSaveLocation" not in text
+    assert "\nSlurmctldHost[0]        = vm\n" in text
+    assert "\nAccountingStorageEnforce = associations,qos\n" in text
 
 
 # ── command lines ─────────────────────────────────────────────────────────────────────────────────

@@ -9,14 +9,17 @@ from hypothesis import strategies as st
 from adapters.slurm import sinfo, sinfo_columns
 from adapters.slurm.answer import Answer
 from adapters.slurm.scontrol_show import NodeUse
-from bridge.core.nodes import NodeState
+from bridge.core.nodes import Host, NodeState
 from tests.builders import NOON
 from tests.slurm.views import NODES, SITE, a_view
 
 
 def the_nodes():
     """n1 partly used, n2 full, n3 drained, n4 idle."""
-    n1, n2, n3, n4 = NODES
+    n1, n2, n3, n4 = (
+        dataclasses.replace(node, host=Host("vm", "127.0.0.1", load=load, free_memory_mib=free))
+        for node, load, free in zip(NODES, (0.5, 1.471, 0.7, 0.9), (19742, 9000, 9500, 12000), strict=True)
+    )
     drained = dataclasses.replace(n3, state=NodeState.DRAIN, reason="testing drain", reason_by="root", reason_at=NOON)
     return [NodeUse(n1, 1, 256), NodeUse(n2, 8, 2048), NodeUse(drained), NodeUse(n4)]
 
@@ -113,7 +116,8 @@ def test_filters(argv, expected):
         (["-o", "%R %D %F %A"], "main 3 2/0/1/3 2/0\nshort 2 2/0/0/2 2/0\ngpu 1 0/1/0/1 0/1\n"),
         (["-o", "%C"], "9/15/8/32\n"),
         (["-o", "%N %G"], "n[1-3] (null)\nn4 gpu:a100:4\n"),
-        (["-o", "%m %c %e"], "16000 8 13952-16000\n"),
+        (["-o", "%m %c %e %O"], "16000 8 9000-19742 0.50-1.47\n"),
+        (["-o", "%n %o %N"], "vm 127.0.0.1 n[1-4]\n"),
         (["-o", "%E"], "testing drain\nnone\n"),
         (["-O", "partition:8,nodelist:.10,statecomplete:"], "gpu             n4idle\n"),
         (["-O", "gres:15,gresused:15", "-p", "gpu"], "gpu:a100:4     gpu:a100:0     \n"),
@@ -122,6 +126,10 @@ def test_filters(argv, expected):
 def test_columns_choose_the_rows(argv, expected):
     argv = [*argv, "-p", "gpu"] if "statecomplete" in argv[1] else argv
     assert text_of("-h", *argv) == expected
+
+
+def test_what_nobody_saw_of_nodes_is_not_made_up():
+    assert text_of("-h", "-o", "%e %O", nodes=[NodeUse(node, 2, 100) for node in NODES]) == "N/A N/A\n"
 
 
 def test_every_column_prints():

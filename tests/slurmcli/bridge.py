@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from adapters.slurm.scontrol_config import Installation
 from bridge.core.job import Job, JobKey
 from bridge.core.state import Began, Ended, Event, Placed
 from bridge.core.users import Caller, User
@@ -43,7 +44,7 @@ class Bridge:
             _USERS.get,
             lambda user, seconds: f"{user.name}-{seconds}",
             now=lambda: self.now,
-            host="here",
+            here=Installation("here", NOON),
         )
 
     async def submit(self, caller: Caller = ALICE, **fields: Any) -> Job:

@@ -11,10 +11,12 @@ import logging
 import os
 import socket
 import stat
+import time
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
-from bridge.backends.local import attempts, control, nursery, spool
+from bridge.backends.local import attempts, control, host, nursery, spool
 from bridge.backends.port import Observation, Target
 from bridge.core.errors import BridgeError, Gone, Refused, Unavailable
 from bridge.core.group import Group
@@ -34,6 +36,7 @@ class LocalBackend:
         self._spool = f"{data_directory}/spool"
         self._run = f"{data_directory}/run"
         self._nodes = tuple(nodes)
+        self._started_at = time.time()
         self._attempts: dict[tuple[int, int], attempts.Attempt] = {}
         self._by_path: dict[str, attempts.Attempt] = {}
         self._changed: set[tuple[int, int]] = set()
@@ -379,7 +382,8 @@ class LocalBackend:
     # ── looks ─────────────────────────────────────────────────────────────────────────────────────
 
     async def nodes(self) -> tuple[Node, ...]:
-        return self._nodes
+        seen = host.look(self._started_at)
+        return tuple(replace(node, host=seen) for node in self._nodes)
 
     async def read_output(self, uid: int, gid: int, path: str, offset: int, limit_bytes: int) -> bytes:
         if os.geteuid() in (0, uid) and os.geteuid() == uid:
