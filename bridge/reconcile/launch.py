@@ -51,6 +51,8 @@ def make_group(
         patience_seconds=partition.patience_seconds if partition else 300,
         key=key,
         job_token=job_token,
+        partition=job.partition,
+        group_names=user.group_names,
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from bridge.agent import launch, namespaces
 from bridge.agent import spool as agent_spool
+from bridge.core import group as core_group
 from bridge.core.group import Group
 
 _NAME = re.compile(r"([1-9][0-9]*)\.([1-9][0-9]*)")
@@ -30,61 +31,8 @@ def attempts(spool_folder: str) -> list[tuple[int, int]]:
 
 
 def launch_file(group: Group, data_folder: str, ports: Sequence[int], boot_id: str | None) -> dict[str, Any]:
-    batch = group.batch
     return {
-        **group.extra,
-        "version": launch.VERSION,
-        "instance": group.instance,
-        "job_id": group.job_id,
-        "display_id": group.display_id,
-        "attempt": group.attempt,
-        "array_id": group.array_id,
-        "task_index": group.task_index,
-        "job_name": group.job_name,
-        "user": group.user,
-        "uid": group.uid,
-        "gid": group.gid,
-        "groups": list(group.groups),
-        "home": group.home,
-        "shell": group.shell,
-        "nodes": [
-            {
-                "name": share.node,
-                "cpus": share.cpus,
-                "memory_mib": share.memory_mib,
-                "tasks": share.tasks,
-                "gres": [[name, kind, list(indices)] for name, kind, indices in share.gres],
-                "address": "127.0.0.1",
-                "port": port,
-            }
-            for share, port in zip(group.nodes, ports, strict=True)
-        ],
-        "node_environment": list(group.node_environment),
-        "batch": {
-            "arguments": list(batch.arguments),
-            "environment": batch.environment,
-            "working_directory": batch.working_directory,
-            "umask": batch.umask,
-            "rlimits": [list(limit) for limit in batch.rlimits],
-            "stdin": batch.stdin,
-            "stdout": batch.stdout,
-            "stderr": batch.stderr,
-            "append": batch.append,
-            "load_login_environment": batch.load_login_environment,
-        },
-        "time_limit_seconds": group.time_limit_seconds,
-        "kill_wait_seconds": group.kill_wait_seconds,
-        "signal": None
-        if group.signal is None
-        else {
-            "number": group.signal.number,
-            "before_seconds": group.signal.before_seconds,
-            "batch_shell_only": group.signal.batch_shell_only,
-        },
-        "memory_limit_mib": list(group.memory_limit_mib),
-        "patience_seconds": group.patience_seconds,
-        "key": group.key,
-        "job_token": group.job_token,
+        **core_group.launch_file(group, [("127.0.0.1", port) for port in ports]),
         "poke": f"{data_folder}/run/poke.sock",
         "bin": f"{data_folder}/bin",
         "socket": f"{data_folder}/run/bridge.sock",
