@@ -481,20 +481,21 @@ class Reconciler:
             await self._record(name, backend, observation, fence)
 
     async def _record(self, name: str, backend: Backend, observation: Observation, fence: Fence) -> None:
-        sightings: dict[JobKey, Sighting] = {}
-        strays: list[Sighting] = []
+        sightings: dict[JobKey, list[Sighting]] = {}
+        """Several where an earlier attempt has not been forgotten yet."""
+        known = await self._store.find_by_raw_ids([sighting.job_id for sighting in observation.sightings])
         for sighting in observation.sightings:
-            job = await self._store.find_by_raw_id(sighting.job_id)
-            if job is None:
-                strays.append(sighting)
+            if sighting.job_id in known:
+                sightings.setdefault(known[sighting.job_id].key, []).append(sighting)
             else:
-                sightings[job.key] = sighting
-        for stray in strays:
-            log.error("the backend has a job that the database does not know; left alone", extra={"job": stray.job_id})
-        outcomes = await self._store.change(
-            list(sightings), lambda job: observe.events_of(job, sightings[job.key], self._now()), fence=fence
-        )
-        steps = [row for key, s in sightings.items() for row in _step_rows(key, s)]
+                log.error("the backend has a job that no row tells of; left alone", extra={"job": sighting.job_id})
+
+        def events(job: Job) -> list[state.Event]:
+            now = self._now()
+            return [event for sighting in sightings[job.key] for event in observe.events_of(job, sighting, now)]
+
+        outcomes = await self._store.change(list(sightings), events, fence=fence)
+        steps = [row for key, seen in sightings.items() for sighting in seen for row in _step_rows(key, sighting)]
         if steps:
             await self._store.record_steps(steps, fence=fence)
         if observation.full:

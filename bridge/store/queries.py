@@ -46,10 +46,12 @@ def get_many(connection: Connection, cache: Cache, keys: Iterable[JobKey]) -> di
     return jobs
 
 
-def find_by_raw_id(connection: Connection, cache: Cache, raw_id: int) -> Job | None:
-    """A plain job, or the task that has this id; an array's own id is that of its last task."""
-    key = _key_of_raw_id(connection, cache, raw_id) if _can_be(JobKey(raw_id)) else None
-    return None if key is None else get_many(connection, cache, [key])[key]
+def find_by_raw_ids(connection: Connection, cache: Cache, raw_ids: Iterable[int]) -> dict[int, Job]:
+    """Plain jobs, or the tasks that have these ids; an array's own id is that of its last task."""
+    keys = {raw_id: _key_of_raw_id(connection, cache, raw_id) for raw_id in raw_ids if _can_be(JobKey(raw_id))}
+    jobs = get_many(connection, cache, [key for key in keys.values() if key is not None])
+    found = {raw_id: jobs[key] for raw_id, key in keys.items() if key is not None}
+    return {raw_id: job for raw_id, job in found.items() if job is not None}
 
 
 def _key_of_raw_id(connection: Connection, cache: Cache, raw_id: int) -> JobKey | None:

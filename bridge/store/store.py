@@ -162,7 +162,10 @@ class Store:
 
     async def find_by_raw_id(self, raw_id: int) -> Job | None:
         """A plain job or a task. An array's own id is also that of its last task, which is what is found."""
-        return await self._read(lambda connection: queries.find_by_raw_id(connection, self._cache, raw_id))
+        return (await self.find_by_raw_ids([raw_id])).get(raw_id)
+
+    async def find_by_raw_ids(self, raw_ids: Iterable[int]) -> dict[int, Job]:
+        return await self._read(lambda connection: queries.find_by_raw_ids(connection, self._cache, raw_ids))
 
     async def list_jobs(self, query: JobQuery) -> list[Job]:
         """Ordered by (id, task index); arrays' own records only while tasks wait in them."""

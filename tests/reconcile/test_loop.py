@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bridge.backends.port import Sighting
 from bridge.core.change import Change
 from bridge.core.dag import Clause, Dependency, Kind
 from bridge.core.errors import Refused
@@ -138,6 +139,25 @@ class TestOneJob:
         job = await world.submit()
         await world.backend.until(lambda: {("start", job.id, 1), ("forget", job.id, 1)} <= set(world.backend.told))
         assert world.backend.told[-1] == ("forget", job.id, 1)
+
+    async def test_what_two_attempts_did_is_taken_in_together(self, world: World) -> None:
+        """As a bridge finds it that was killed before the first one was forgotten."""
+        job = await world.submit()
+        await world.started(1)
+        world.backend.begin(job.id)
+        await world.until_state(job.id, JobState.RUNNING)
+        await world.service.requeue(CALLER, [Selector(job.id)])
+        world.backend.end(job.id, end=End(signal=15, cause="stopped"))
+        await world.until_state(job.id, JobState.PENDING)
+        world.now = NOON + 141
+        world.reconciler.wake()
+        await world.started(2)
+        world.backend.told.clear()
+        first = Sighting(job.id, 1, "ended", NOON + 20, NOON + 10, End())
+        world.backend.see(Sighting(job.id, 2, "running", NOON + 150, NOON + 150), first, full=True)
+        running = await world.until_state(job.id, JobState.RUNNING)
+        assert (running.attempt, running.started_at) == (2, NOON + 150)
+        await world.backend.until(lambda: ("forget", job.id, 1) in world.backend.told)
 
     async def test_a_cancel_is_handed_over_and_ends_it(self, world: World) -> None:
         job = await world.submit()
