@@ -4,6 +4,7 @@ Holds no state of its own: reads and changes go through the store, what is to ha
 happen by the reconciler, which sees the changed rows. Only signals and output go to a backend from here.
 """
 
+import asyncio
 import dataclasses
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import Literal
 
 from adapters.slurm import filenames
 from bridge.backends.port import Backend, Target
-from bridge.core import admission, change, dag, placement, queue, state
+from bridge.core import admission, change, dag, forecast, placement, queue, state
 from bridge.core.errors import BridgeError, Conflict, Gone, NotFound, NotPermitted, Refused, Unavailable
 from bridge.core.indexset import IndexSet
 from bridge.core.job import ON_NODES, WAITING, Job, JobKey, JobState
@@ -26,6 +27,9 @@ from bridge.store.store import Store
 
 NODES_FRESH_SECONDS = 5.0
 """How long what operators marked through another process may go unseen."""
+
+STARTS_FRESH_SECONDS = 1.0
+"""How long a forecast is given again: making one takes longer than anything else that is asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,8 @@ class Service:
         self._nodes: tuple[Node, ...] | None = None
         self._nodes_until = 0.0
         self._node_watchers: list[Callable[[], None]] = []
+        self._starts: Mapping[JobKey, forecast.Start] = {}
+        self._starts_until = 0.0
 
     # ── submission ────────────────────────────────────────────────────────────────────────────────
 
@@ -201,6 +207,28 @@ class Service:
             raise Refused("the job could not start on any node", code="not_available")
         start_at, shares = found
         return Estimate(start_at, sum(s.cpus for s in shares), tuple(s.node for s in shares), new.partition)
+
+    async def expected_starts(self) -> Mapping[JobKey, forecast.Start]:
+        """Of waiting jobs that lack only room, as far as can be foreseen; an array's tasks have each their own."""
+        now = self._now()
+        if now >= self._starts_until:
+            nodes = await self.known_nodes()
+
+            def blocked(job: Job) -> queue.Standing:
+                return queue.Standing(blocked=bool(job.dependency_text))
+
+            view = queue.view(await self.store.unfinished(), self.site, nodes, now, blocked)
+            self._starts = await asyncio.to_thread(
+                forecast.starts,
+                view.candidates,
+                view.running,
+                nodes,
+                self.site.partitions,
+                view.licenses_free,
+                now,
+            )
+            self._starts_until = now + STARTS_FRESH_SECONDS
+        return self._starts
 
     # ── looking ───────────────────────────────────────────────────────────────────────────────────
 

@@ -57,7 +57,7 @@ def job(job: Job, view: View, *, details: bool) -> Lines:
     if details:
         lines.append(f"DerivedExitCode={job.derived_exit_status}:0")
     lines += _times(job, view)
-    lines += _places(job, size)
+    lines += _places(job, size, view)
     if details and job.nodes:
         lines += _allocation(job)
     memory = jobfacts.memory(size.memory_mib, exact=True)
@@ -105,21 +105,22 @@ def _times(job: Job, view: View) -> Lines:
         f"TimeLimit={durations.long_limit(job.time_limit_seconds)} TimeMin={time_min}",
         f"SubmitTime={clock.stamp(job.submitted_at)} EligibleTime={clock.stamp(eligible, 'Unknown')}",
         f"AccrueTime={clock.stamp(accrued, 'Unknown')}",
-        f"StartTime={clock.stamp(jobfacts.start_at(job, now), 'Unknown')} "
-        f"EndTime={clock.stamp(jobfacts.end_at(job, now), 'Unknown')} Deadline={clock.stamp(request.deadline_at)}",
+        f"StartTime={clock.stamp(view.start_at(job), 'Unknown')} "
+        f"EndTime={clock.stamp(view.end_at(job), 'Unknown')} Deadline={clock.stamp(request.deadline_at)}",
         f"SuspendTime={suspended} SecsPreSuspend={int(job.suspended_seconds)} "
         f"LastSchedEval={clock.stamp(job.started_at or job.submitted_at)} Scheduler=Main",
     ]
 
 
-def _places(job: Job, size: sizes.Sizes) -> Lines:
+def _places(job: Job, size: sizes.Sizes, view: View) -> Lines:
     component = job.request.component
     asked = hostlist.compress(list(component.node_list)) or "(null)"
     excluded = hostlist.compress(list(component.exclude)) or "(null)"
     lines = [
         f"Partition={_partitions(job)} AllocNode:Sid={job.request.submit_host or 'localhost'}:0",
         f"ReqNodeList={asked} ExcNodeList={excluded}",
-        f"NodeList={hostlist.compress([share.node for share in job.nodes])}",
+        f"NodeList={hostlist.compress([share.node for share in job.nodes])}"
+        + (f" SchedNodeList={scheduled}" if (scheduled := view.scheduled_nodes(job)) else ""),
     ]
     if job.nodes:
         lines.append(f"BatchHost={job.nodes[0].node}")

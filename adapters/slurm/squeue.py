@@ -317,6 +317,21 @@ def _matches(query: Query, job: Job) -> bool:
     return query.reservations is None or job.request.reservation in query.reservations
 
 
+_OF_STARTS = frozenset({"S", "e", "Y"})
+_NAMES_OF_STARTS = frozenset({"starttime", "endtime", "schednodes", "pendingtime"})
+
+
+def shows_starts(query: Query) -> bool:
+    """Whether the answer depends on when waiting jobs are expected to start."""
+    if any(key.lstrip("+-")[:1] in _OF_STARTS for key in query.sort.split(",")):
+        return True
+    if query.letters is None:
+        names = query.long_names.lower().split(",")
+        return any(name.partition(":")[0].strip() in _NAMES_OF_STARTS for name in names)
+    pieces = query.letters.split("%")[1:]
+    return "all" in pieces or any(piece.lstrip(".0123456789")[:1] in _OF_STARTS for piece in pieces)
+
+
 def render(query: Query, jobs: Sequence[Job], view: squeue_columns.View) -> Answer:
     """The rows of all jobs given; filtered already."""
     rows = [row for job in jobs for row in _tasks(job)] if query.one_task_a_row else list(jobs)
@@ -327,7 +342,7 @@ def render(query: Query, jobs: Sequence[Job], view: squeue_columns.View) -> Answ
     else:
         printer, bad = compile_names(query.long_names, columns.by_name)
     errors = query.warnings + "".join(f"squeue: error: Invalid job format specification: {word}\n" for word in bad)
-    _sort(rows, query.sort, columns)
+    _sort(rows, query.sort, columns, view)
     lines = [view.clock.banner()] if query.dated and query.header else []
     if query.header:
         lines.append(printer.header())
@@ -342,16 +357,20 @@ def _tasks(job: Job) -> list[Job]:
     return [replace(job, array_id=job.id, task_index=index, waiting=None, revision=0) for index in job.waiting]
 
 
-def _sort(rows: list[Job], keys: str, columns: squeue_columns.Columns) -> None:
+def _sort(rows: list[Job], keys: str, columns: squeue_columns.Columns, view: squeue_columns.View) -> None:
     """By each key, the first the strongest. Where all are equal, the newest job first, as Slurm lists them."""
     rows.sort(key=lambda job: (-jobfacts.base_id(job), job.task_index if job.task_index is not None else 1 << 30))
     for key in reversed([key for key in keys.split(",") if key]):
         letter = key.lstrip("+-")[:1]
-        by = _SORT_KEYS.get(letter)
+        by = _sort_by_start(view) if letter == "S" else _SORT_KEYS.get(letter)
         if by is None and letter in columns.by_letter:
             by = columns.by_letter[letter].value
         if by is not None:
             rows.sort(key=by, reverse=key.startswith("-"))
+
+
+def _sort_by_start(view: squeue_columns.View) -> Callable[[Job], float]:
+    return lambda job: view.start_at(job) or job.begin_at or float("inf")
 
 
 _SORT_KEYS: dict[str, Callable[[Job], Any]] = {
@@ -364,7 +383,6 @@ _SORT_KEYS: dict[str, Callable[[Job], Any]] = {
     "T": lambda job: states.ORDER[job.state],
     "p": lambda job: job.priority,
     "Q": lambda job: job.priority,
-    "S": lambda job: job.started_at or job.begin_at or float("inf"),
     "e": lambda job: job.ended_at or float("inf"),
     "V": lambda job: job.submitted_at,
     "l": lambda job: job.time_limit_seconds,

@@ -4,13 +4,15 @@ Values are functions of a job only; what else they need (clock, site, sizes) is 
 for one answer. Titles and placeholders (`N/A`, `n/a`, `(null)`) are those of 25.11.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from adapters.slurm import durations, hostlist, jobfacts, sizes, states
 from adapters.slurm.columns import Column
-from bridge.core.job import Job
+from bridge.core import forecast
+from bridge.core.job import WAITING, Job, JobKey
 from bridge.core.nodes import Site
+from bridge.core.request import UNLIMITED_SECONDS
 
 _ABSENT = "(null)"
 
@@ -26,6 +28,32 @@ class View:
     """Name of a group, or its number as text."""
     bracket_length: int | None = None
     convert_units: bool = True
+    starts: Mapping[JobKey, forecast.Start] = field(default_factory=dict)
+    """Expected starts of waiting jobs and tasks; empty where nobody asked for them."""
+
+    def expected(self, job: Job) -> forecast.Start | None:
+        """Of an array's waiting tasks, the first."""
+        if not self.starts or job.state not in WAITING:
+            return None
+        if job.waiting:
+            return self.starts.get(JobKey(job.id, job.waiting.minimum))
+        return self.starts.get(job.key)
+
+    def start_at(self, job: Job) -> float | None:
+        """When it started, or is expected to, or the earliest time at which it can."""
+        expected = self.expected(job)
+        return jobfacts.start_at(job, self.now) if expected is None else expected.at
+
+    def end_at(self, job: Job) -> float | None:
+        expected = self.expected(job)
+        if expected is None:
+            return jobfacts.end_at(job, self.now)
+        return None if job.time_limit_seconds >= UNLIMITED_SECONDS else expected.at + job.time_limit_seconds
+
+    def scheduled_nodes(self, job: Job) -> str:
+        """Where it is expected to start; empty: not known."""
+        expected = self.expected(job)
+        return hostlist.compress(list(expected.nodes)) if expected is not None else ""
 
     @property
     def now(self) -> float:
@@ -67,10 +95,10 @@ def _entries(view: View) -> list[_Entry]:
         return jobfacts.memory(job.request.component.temporary_disk_mib or 0)
 
     def started(job: Job) -> str:
-        return clock.stamp(jobfacts.start_at(job, now))
+        return clock.stamp(view.start_at(job))
 
     def ends(job: Job) -> str:
-        return clock.stamp(jobfacts.end_at(job, now))
+        return clock.stamp(view.end_at(job))
 
     def pending_seconds(job: Job) -> str:
         return str(max(0, int(jobfacts.start_at(job, now) or now) - int(job.submitted_at)))
@@ -159,7 +187,7 @@ def _entries(view: View) -> list[_Entry]:
         _Entry("V", ("SubmitTime",), "SUBMIT_TIME", lambda j: clock.stamp(j.submitted_at)),
         _Entry("W", ("Licenses",), "LICENSES", lambda j: j.request.component.licenses or _ABSENT),
         _Entry("X", ("CoreSpec",), "CORE_SPEC", _constant("N/A")),
-        _Entry("Y", ("SchedNodes",), "SCHEDNODES", _constant(_ABSENT)),
+        _Entry("Y", ("SchedNodes",), "SCHEDNODES", lambda j: view.scheduled_nodes(j) or _ABSENT),
         _Entry("Z", ("WorkDir",), "WORK_DIR", lambda j: j.request.working_directory),
         _Entry("", ("AccrueTime",), "ACCRUE_TIME", lambda j: clock.stamp(jobfacts.eligible_at(j))),
         _Entry("", ("EligibleTime",), "ELIGIBLE_TIME", lambda j: clock.stamp(jobfacts.eligible_at(j))),

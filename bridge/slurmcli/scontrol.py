@@ -100,7 +100,7 @@ async def _show_jobs(world: World, caller: Caller, call: Call, order: scontrol.S
             if not some:
                 return Reply(f"Job {word} not found\n", exit_code=1)
             found += some
-    view = await world.view(call)
+    view = await world.view(call, starts=any(job.state in WAITING for job in found))
     records = (scontrol_show.job(job, view, details=order.details) for job in found)
     return Reply("".join(joined(lines, one_line=order.one_line) for lines in records))
 

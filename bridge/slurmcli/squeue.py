@@ -33,7 +33,7 @@ async def _look(world: World, caller: Caller, call: Call, query: squeue.Query) -
     jobs = await _jobs(world, caller, query)
     if not jobs and query.jobs is not None and len(query.jobs) == 1 and not await _is_known(world, caller, query):
         return _UNKNOWN_ID
-    view = await world.view(call, convert_units=query.convert_units)
+    view = await world.view(call, convert_units=query.convert_units, starts=squeue.shows_starts(query))
     shown = [left for job in jobs if (left := squeue.narrowed(query, job)) is not None]
     if query.steps:
         steps = await world.service.steps(caller, [job.key for job in shown if job.nodes])

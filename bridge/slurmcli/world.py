@@ -47,7 +47,8 @@ class World:
     def clock(self, call: Call) -> durations.Clock:
         return durations.clock_of(call.environ, self.now())
 
-    async def view(self, call: Call, *, convert_units: bool = True) -> View:
+    async def view(self, call: Call, *, convert_units: bool = True, starts: bool = False) -> View:
+        """`starts`: with the expected starts of waiting jobs, which take time to work out."""
         site = self.service.site
         return View(
             clock=self.clock(call),
@@ -56,6 +57,7 @@ class World:
             group_of=group_name,
             bracket_length=jobfacts.bracket_length(call.environ.get("SLURM_BITSTR_LEN")),
             convert_units=convert_units,
+            starts=await self.service.expected_starts() if starts else {},
         )
 
     async def node_uses(self, caller: Caller) -> list[NodeUse]:

@@ -1,5 +1,6 @@
 """squeue's texts. Expected outputs are those of 25.11 (tests/slurm-oracle.jsonl, group queries), ids aside."""
 
+import dataclasses
 import time
 
 import pytest
@@ -8,11 +9,12 @@ from hypothesis import strategies as st
 
 from adapters.slurm import squeue
 from adapters.slurm.answer import Answer
+from bridge.core.forecast import Start
 from bridge.core.indexset import IndexSet, parse
-from bridge.core.job import End, JobState, Share
+from bridge.core.job import End, JobKey, JobState, Share
 from bridge.core.reasons import Reason
 from bridge.core.request import UNLIMITED_SECONDS, Gres
-from tests.builders import NOON, a_job
+from tests.builders import NOON, a_job, an_array
 from tests.slurm.views import ASKER, a_view, queue_text
 
 HEADER = "             JOBID PARTITION     NAME     USER ST       TIME  NODES NODELIST(REASON)\n"
@@ -57,6 +59,36 @@ def test_start_shows_waiting_jobs_only():
         "            123456      main   job.sh    alice PD                 N/A      1 (null)               "
         "(JobHeldUser)\n"
     )
+
+
+def test_waiting_jobs_are_shown_with_their_expected_starts():
+    job = a_job(id=12, time_limit_seconds=600)
+    array = a_job(id=13, waiting=parse("0-3"), time_limit_seconds=UNLIMITED_SECONDS, asked={"array": an_array("0-3")})
+    starts = {JobKey(12): Start(NOON + 500, ("n1", "n2")), JobKey(13, 0): Start(NOON + 900, ("n1",))}
+    view = dataclasses.replace(a_view(), starts=starts)
+    query = squeue.read(["-h", "-S", "S", "-o", "%i|%S|%e|%Y|%r"], {}, ASKER)
+    assert squeue.render(query, [a_held_job(), array, job], view).stdout == (
+        "12|2023-11-14T22:21:40|2023-11-14T22:31:40|n[1-2]|None\n"
+        "13_[0-3]|2023-11-14T22:28:20|N/A|n1|None\n"
+        "123456|N/A|N/A|(null)|JobHeldUser\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        ([], False),
+        (["-o", "%i %T %R"], False),
+        (["-O", "jobid,state"], False),
+        (["--start"], True),
+        (["-o", "%.19S"], True),
+        (["-o", "%all"], True),
+        (["-O", "jobid,StartTime:30"], True),
+        (["-S", "-S"], True),
+    ],
+)
+def test_starts_are_worked_out_only_where_they_show(argv, expected):
+    assert squeue.shows_starts(squeue.read(argv, {}, ASKER)) is expected
 
 
 def test_a_running_job_by_letters():

@@ -69,6 +69,20 @@ async def test_squeue_forgets_what_ended_long_ago(bridge: Bridge):
     assert await bridge.out("squeue", "-h", "-t", "all") == ""
 
 
+async def test_squeue_foretells_starts(bridge: Bridge):
+    running = await bridge.submit(time_limit_seconds=600)
+    await bridge.start(running, (Share("n4", 8, 256, 1),))
+    job = await bridge.submit(time_limit_seconds=1200, partitions=("gpu",), name="next")
+    assert await bridge.out("squeue", "--start") == (
+        "             JOBID PARTITION     NAME     USER ST          START_TIME  NODES SCHEDNODES           "
+        "NODELIST(REASON)\n"
+        f"{job.id:>18}       gpu     next    alice PD 2023-11-14T22:23:20      1 n4                   (None)\n"
+    )
+    shown = await bridge.out("scontrol", "show", "job", str(job.id))
+    assert "StartTime=2023-11-14T22:23:20 EndTime=2023-11-14T22:43:20" in shown
+    assert "\n   NodeList= SchedNodeList=n4\n" in shown
+
+
 async def test_squeue_comes_again(bridge: Bridge):
     reply = await bridge.run("squeue", "-i", "3")
     assert (reply.again_in_seconds, reply.state) == (3.0, {})
