@@ -1,0 +1,104 @@
+"""The recorded cluster as a site file of ours: what line 1 of the recording says, in our keys."""
+
+from dataclasses import dataclass
+
+from tests.e2e.person import Person
+
+FIRST_JOB_ID = 100_001
+"""Recorded ids had six digits, and columns are as wide."""
+
+_CLUSTER = """
+[cluster]
+name = "oracle"
+max_array_size = 1001
+kill_wait_seconds = 5
+min_job_age_seconds = 600
+job_requeue = true
+enforce_part_limits = {enforce_part_limits}
+kill_invalid_depend = {kill_invalid_depend}
+known_accounts = ["physics", "chem", "root"]
+licenses = {{ matlab = 4 }}
+
+[accounts]
+{user} = ["physics", "chem"]
+bob = ["physics"]
+root = ["root"]
+
+[qos]
+{user} = ["normal", "high"]
+bob = ["normal"]
+root = ["normal"]
+"""
+
+_NODE = """
+[[nodes]]
+name = "{name}"
+cpus = 8
+sockets = 2
+memory_mib = 16000
+features = {features}
+gres = {gres}
+"""
+
+_NODES = (
+    ("n1", '["intel", "ib"]', "[]"),
+    ("n2", '["intel"]', "[]"),
+    ("n3", '["amd", "ib"]', "[]"),
+    ("n4", '["amd"]', '["gpu:a100:4"]'),
+)
+
+_PARTITION = """
+[[partitions]]
+name = "{name}"
+nodes = "{nodes}"
+default_memory_per_cpu_mib = 256
+{more}
+"""
+
+_PARTITIONS = (
+    ("main", "n[1-3]", "default = true\nmax_time_seconds = 86400\ndefault_time_seconds = 1800"),
+    ("short", "n[1-2]", "max_time_seconds = 300\npriority_tier = 2"),
+    ("gpu", "n4", ""),
+    ("all", "n[1-4]", ""),
+    ("closed", "n3", 'state = "DOWN"\nmax_time_seconds = 3600'),
+    ("small", "n1", "max_nodes = 1\nmax_time_seconds = 3600"),
+)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """How the recorded cluster was configured for a group."""
+
+    enforce_part_limits: bool = False
+    kill_invalid_depend: bool = False
+
+
+USUAL = Variant()
+_VARIANTS = {
+    "enforce": Variant(enforce_part_limits=True),
+    "killdep": Variant(kill_invalid_depend=True),
+}
+
+
+def variant_of(group: str) -> Variant:
+    return _VARIANTS.get(group, USUAL)
+
+
+def text(variant: Variant, user: Person) -> str:
+    """Without the tables of users and of the server."""
+    return "".join(
+        (
+            _CLUSTER.format(
+                user=user.name,
+                enforce_part_limits=_boolean(variant.enforce_part_limits),
+                kill_invalid_depend=_boolean(variant.kill_invalid_depend),
+            ),
+            *(_NODE.format(name=name, features=features, gres=gres) for name, features, gres in _NODES),
+            *(_PARTITION.format(name=name, nodes=nodes, more=more) for name, nodes, more in _PARTITIONS),
+            f"[store]\nfirst_job_id = {FIRST_JOB_ID}\n",
+        )
+    )
+
+
+def _boolean(value: bool) -> str:
+    return "true" if value else "false"
