@@ -11,7 +11,7 @@ import json
 import os
 import socket
 import struct
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 LINE_LIMIT_BYTES = 256 * 1024
 _UNSENT_LIMIT_BYTES = 1024 * 1024
@@ -22,10 +22,11 @@ class Closed(Exception):
 
 
 class Lines:
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, got: bytes = b"") -> None:
+        """`got`: what has been read of it already."""
         connection.setblocking(False)
         self.socket = connection
-        self._got = b""
+        self._got = got
         self._unsent = b""
 
     def fileno(self) -> int:
@@ -38,14 +39,14 @@ class Lines:
     def receive(self) -> List[Dict[str, Any]]:
         """What has come; call when readable. Raises Closed, after all that came before has been returned."""
         try:
-            data = self.socket.recv(65536)
+            data: Optional[bytes] = self.socket.recv(65536)
         except (BlockingIOError, InterruptedError):
-            return []
+            data = None
         except OSError as error:
             raise Closed(str(error)) from None
-        if not data:
+        if data == b"":
             raise Closed("end of stream")
-        self._got += data
+        self._got += data or b""
         *whole, self._got = self._got.split(b"\n")
         if len(self._got) > LINE_LIMIT_BYTES:
             raise Closed("a line is too long")

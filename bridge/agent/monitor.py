@@ -491,11 +491,7 @@ class Monitor:
     def _join_first(self, now: float) -> None:
         """Keep trying while the first node's monitor is not there yet; patience ends it."""
         try:
-            folder = spool.open_folder("node0", self._folder)
-            try:
-                connection = lines.connect("control", folder)
-            finally:
-                os.close(folder)
+            connection = self._reach_first()
         except OSError:
             if now >= self._patience_at:
                 self._leave("the first node did not report")
@@ -505,6 +501,14 @@ class Monitor:
         first = self._first
         self._tell(first, {"do": "join", "node": self._index})
         self._watch(first, selectors.EVENT_READ, lambda _: self._hear_first(first))
+
+    def _reach_first(self) -> socket.socket:
+        """Raises OSError when it is not there yet."""
+        folder = spool.open_folder("node0", self._folder)
+        try:
+            return lines.connect("control", folder)
+        finally:
+            os.close(folder)
 
     def _hear_first(self, first: lines.Lines) -> None:
         try:

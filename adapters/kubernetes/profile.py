@@ -1,0 +1,58 @@
+"""What a partition means on Kubernetes: the site's choices, as values."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+NodeIs = Literal["host", "pod"]
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A part of the cluster's storage that every pod of the partition sees at `path`."""
+
+    path: str
+    claim: str | None = None
+    """The name of a PersistentVolumeClaim in the partition's namespace."""
+    host_path: str | None = None
+    """A folder of the node. Pod Security "baseline" forbids it."""
+    nfs: tuple[str, str] | None = None
+    """(server, exported path)"""
+    sub_path: str = ""
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    name: str
+    """The partition's."""
+    namespace: str
+    image: str
+    python: str = "/usr/bin/python3"
+    """Runs the agent where there is no bridge image; of the partition's image."""
+    bridge_image: str | None = None
+    """Carries agent and interpreter; None: the agent travels as a zip archive and `python` runs it."""
+    pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
+    pull_secrets: tuple[str, ...] = ()
+    node_selector: dict[str, str] = field(default_factory=dict)
+    tolerations: tuple[dict[str, Any], ...] = ()
+    """As in a pod."""
+    priority_class: str | None = None
+    runtime_class: str | None = None
+    service_account: str | None = None
+    volumes: tuple[Volume, ...] = ()
+    host_network: bool = False
+    node_is: NodeIs = "host"
+    """host: pods of one job lie on different hosts, required; pod: preferred."""
+    queue: str | None = None
+    """The LocalQueue of Kueue that admits the jobs."""
+    resources: dict[str, str] = field(default_factory=dict)
+    """Generic resource, `gpu` or `gpu:a100`, → the cluster's extended resource."""
+    max_time_seconds: int | None = None
+    """The partition's largest limit; None: unlimited."""
+    patience_seconds: int = 300
+    node_timeout_seconds: int = 60
+    """How long a node may be NotReady before what runs there counts as lost."""
+    bind_seconds: int = 30
+    """How long the pods of a job may wait for their hosts before the job gives its place back and waits again."""
+    allow_root: bool = False
+    """Whether jobs of uid 0 run, as root of their container."""

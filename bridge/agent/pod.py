@@ -1,0 +1,335 @@
+"""The agent as the first process of a pod: unpacks the launch file, is the node's monitor, tells the end.
+
+    python agent.pyz run            the pod's command
+    python agent.pyz control JSON   a wish for the monitor, by exec into the pod; prints its answer
+
+The bridge sees the pod, not its disk: the journal is copied to standard output line by line, and the end goes into
+the termination message. A pod is ended by SIGTERM to its first process; to the monitor that is the wish to stop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+import traceback
+from typing import Any, Dict, List, Optional, Tuple
+
+from bridge.agent import journal, launch, lines, monitor, namespaces, spool, wire
+
+LAUNCH_PATH, RUN_PATH = "/bridge/launch", "/bridge/run"
+TERMINATION_PATH = "/dev/termination-log"
+MESSAGE_BYTES = 4096
+"""Kubernetes cuts a termination message off here."""
+_PART = "launch."
+_STATUS_LOST = 125
+"""Of the container, when its script was not started or its end is not known."""
+_KEEPALIVE = ((socket.TCP_KEEPIDLE, 15), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3))
+"""A node that vanishes without a word is noticed after half a minute."""
+
+
+# ── unpacking ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def read_packed(folder: str) -> bytes:
+    """The parts, joined. Raises OSError or ValueError."""
+    names = sorted((n for n in os.listdir(folder) if n.startswith(_PART)), key=lambda n: int(n[len(_PART) :]))
+    packed = b""
+    for name in names:
+        with open(os.path.join(folder, name), "rb") as file:
+            packed += file.read()
+    return gzip.decompress(packed)
+
+
+def unpack(data: bytes, index: int) -> Tuple[Dict[str, Any], bytes, int]:
+    """(launch file, script, place among the job's nodes) of the pod with this index. Raises ValueError."""
+    head_line, separator, script = data.partition(b"\n")
+    head = json.loads(head_line)
+    if not separator or head.get("version") != 1:
+        raise ValueError("a launch package that this agent does not know")
+    file: Dict[str, Any] = head["common"]
+    if len(file["nodes"]) > 1:
+        return file, script, index
+    if index > len(head["members"]):
+        raise ValueError(f"no member {index} in the launch package")
+    if index > 0:
+        file = _member(file, head["members"][index - 1])
+    return file, script, 0
+
+
+def _member(common: Dict[str, Any], difference: Dict[str, Any]) -> Dict[str, Any]:
+    unset = set(difference["unset"])
+    environment = {name: value for name, value in common["batch"]["environment"].items() if name not in unset}
+    environment.update(difference["environment"])
+    batch = {**common["batch"], **difference["batch"], "environment": environment}
+    return {**common, **difference["fields"], "batch": batch}
+
+
+def write_spool(run_folder: str, file: Dict[str, Any], script: bytes, node: int) -> str:
+    """The attempt's folder as every monitor knows it. FileExistsError: this container has been here before."""
+    path = os.path.join(run_folder, f"{file['job_id']}.{file['attempt']}")
+    os.mkdir(path, 0o700)
+    for index in range(node + 1):
+        os.mkdir(os.path.join(path, f"node{index}"), 0o700)
+    for name, data, mode in (
+        (launch.SCRIPT, script, 0o500),
+        (launch.KEY, file["key"].encode(), 0o400),
+        (launch.TOKEN, file["job_token"].encode(), 0o400),
+        (launch.NAME, json.dumps(file).encode(), 0o600),
+    ):
+        fd = os.open(os.path.join(path, name), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+        with os.fdopen(fd, "wb") as out:
+            out.write(data)
+    return path
+
+
+# ── the monitor ───────────────────────────────────────────────────────────────────────────────────
+
+
+class PodMonitor(monitor.Monitor):
+    """Told to stop by SIGTERM; reaches the other nodes over TCP; tells the bridge by standard output."""
+
+    def __init__(self, directory: str, index: int, listener: socket.socket, member_port: int) -> None:
+        super().__init__(directory, index, listener, use_namespaces=False)
+        self._member_port = member_port
+        self._told = 0
+        """How much of the journal has been copied to standard output."""
+        self._unsaid = b""
+        self._strangers: Dict[socket.socket, wire.Server] = {}
+        os.set_blocking(1, False)
+
+    def _open(self) -> None:
+        super()._open()
+        if self._index == 0 and len(self._job.nodes) > 1:
+            members = listen(self._member_port)
+            members.setblocking(False)
+            self._watch(members, selectors.EVENT_READ, lambda _: self._accept_member(members))
+
+    def _wake_on_children(self) -> None:
+        reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        for number in (signal.SIGCHLD, signal.SIGTERM):
+            signal.signal(number, lambda number, frame: None)
+        signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+        self._watch(reading, selectors.EVENT_READ, lambda _: self._hear_signals(os.read(reading, 4096)))
+
+    def _hear_signals(self, numbers: bytes) -> None:
+        if signal.SIGTERM not in numbers:
+            return
+        if self._index == 0:
+            self._stop("stopped", "cancel")
+        else:
+            self._leave("its pod was ended")
+
+    def _tell_bridge(self) -> None:
+        """What does not fit into the pipe is told later."""
+        events, self._told = journal.read(self._node_folder, self._told)
+        for event in events:
+            self._unsaid += json.dumps(event).encode() + b"\n"
+        try:
+            while self._unsaid:
+                self._unsaid = self._unsaid[os.write(1, self._unsaid) :]
+        except BlockingIOError:
+            self._poke_at = monitor._now() + monitor._BUSY_SECONDS
+            return
+        except OSError:
+            self._unsaid = b""
+        self._poke_at = None
+
+    # ── the other nodes ───────────────────────────────────────────────────────────────────────────
+
+    def _reach_first(self) -> socket.socket:
+        key = bytes.fromhex(self._job.raw["key"])
+        first = self._job.nodes[0]
+        try:
+            connection = wire.connect((first.address, self._member_port), key, "monitor", seconds=2.0)
+        except wire.WireError as error:
+            raise OSError(str(error)) from None
+        keep_alive(connection)
+        return connection
+
+    def _accept_member(self, listener: socket.socket) -> None:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return
+        connection.setblocking(False)
+        if len(self._strangers) > 4 * len(self._job.nodes) + 16:
+            connection.close()
+            return
+        self._strangers[connection] = wire.Server(bytes.fromhex(self._job.raw["key"]))
+        self._watch(connection, selectors.EVENT_READ, lambda _: self._greet(connection))
+
+    def _greet(self, connection: socket.socket) -> None:
+        server = self._strangers[connection]
+        try:
+            data = connection.recv(wire.HELLO_LIMIT_BYTES)
+            if not data:
+                raise wire.WireError("closed")
+            answer, rest = server.feed(data)
+            if answer:
+                connection.sendall(answer)
+            if rest is None:
+                return
+            if server.purpose != "monitor":
+                raise wire.WireError("not a monitor")
+        except BlockingIOError:
+            return
+        except (OSError, wire.WireError, ValueError):
+            del self._strangers[connection]
+            self._unwatch(connection)
+            connection.close()
+            return
+        del self._strangers[connection]
+        self._unwatch(connection)
+        keep_alive(connection)
+        client = lines.Lines(connection, rest)
+        self._clients.add(client)
+        self._watch(client, selectors.EVENT_READ, lambda _: self._serve(client))
+        self._serve(client)
+
+
+def listen(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("0.0.0.0", port))  # noqa: S104  (other pods of the job call; they prove that they are)
+    listener.listen(128)
+    return listener
+
+
+def keep_alive(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in _KEEPALIVE:
+        connection.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+# ── the end ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def message(events: List[Dict[str, Any]]) -> bytes:
+    """The termination message: the journal's last word, when the script began, and the steps as far as they fit."""
+    last = events[-1] if events and events[-1]["event"] in ("ended", "given_up") else None
+    began = next((event for event in events if event["event"] == "began"), None)
+    steps: Dict[int, Dict[str, Any]] = {}
+    for event in events:
+        if event["event"] == "step":
+            steps[event["step_id"]] = event
+    told: Dict[str, Any] = {"version": 1, "last": last, "began_at": began["at"] if began else None}
+    if last is not None and len(str(last.get("detail", ""))) > 1024:
+        last["detail"] = str(last["detail"])[:1024]
+    whole = {**told, "steps": [steps[number] for number in sorted(steps)]}
+    data = json.dumps(whole).encode()
+    if len(data) <= MESSAGE_BYTES:
+        return data
+    return json.dumps({**told, "steps_left_out": len(steps)}).encode()
+
+
+def container_status(events: List[Dict[str, Any]]) -> int:
+    """What Kubernetes shows: the script's own, 128 and a signal's number as in a shell."""
+    last = events[-1] if events else {}
+    if last.get("event") != "ended":
+        return _STATUS_LOST
+    if last["cause"] != "exit" and last["exit_status"] == 0 and last["signal"] == 0:
+        return _STATUS_LOST
+    return int(last["exit_status"]) or (128 + int(last["signal"]) if last["signal"] else 0)
+
+
+def _say(sentence: str) -> None:
+    with contextlib.suppress(OSError), open(TERMINATION_PATH, "wb") as file:
+        last = {"event": "given_up", "why": sentence[:2048]}
+        file.write(json.dumps({"version": 1, "last": last, "began_at": None}).encode())
+
+
+# ── entry ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def run(library: str) -> int:
+    """`library`: the folder from which this code was loaded; commands of the job are made from it."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
+    namespaces.name_process("bridge-monitor")
+    index = int(os.environ.get("JOB_COMPLETION_INDEX", "0"))
+    try:
+        file, script, node = unpack(read_packed(LAUNCH_PATH), index)
+        file["bin"] = _write_commands(library)
+        directory = write_spool(RUN_PATH, file, script, node)
+        listener = listen(file["nodes"][node]["port"])
+    except (OSError, ValueError, KeyError) as error:
+        _say(f"the launch file cannot be used: {type(error).__name__}: {error}")
+        traceback.print_exc()
+        return _STATUS_LOST
+    PodMonitor(directory, node, listener, int(file["member_port"])).run()
+    events = _journal(directory, node)
+    if node > 0 and events and events[-1]["event"] == "ended":
+        # Only the first node's end is the job's.
+        return 0
+    with contextlib.suppress(OSError), open(TERMINATION_PATH, "wb") as out:
+        out.write(message(events))
+    return container_status(events)
+
+
+def _write_commands(library: str) -> str:
+    from bridge.cli import shims
+
+    folder = os.path.join(RUN_PATH, "bin")
+    if os.path.isdir(os.path.join(library, "bridge", "cli")):
+        shims.write(folder)
+    return folder
+
+
+def _journal(directory: str, node: int) -> List[Dict[str, Any]]:
+    folder = spool.open_folder(directory)
+    try:
+        node_folder = spool.open_folder(f"node{node}", folder)
+    finally:
+        os.close(folder)
+    try:
+        return journal.read(node_folder)[0]
+    finally:
+        os.close(node_folder)
+
+
+def control(text: str) -> int:
+    """Say something to the monitor of this pod; its answer goes to standard output."""
+    answer: Optional[Dict[str, Any]] = None
+    for name in os.listdir(RUN_PATH):
+        path = os.path.join(RUN_PATH, name)
+        if not name[0].isdigit() or not os.path.isdir(path):
+            continue
+        nodes = [entry for entry in os.listdir(path) if entry.startswith("node")]
+        answer = _ask(os.path.join(path, max(nodes, key=lambda entry: int(entry[4:]))), json.loads(text))
+    print(json.dumps(answer if answer is not None else {"gone": True}))
+    return 0
+
+
+def _ask(folder: str, wish: Dict[str, Any]) -> Optional[Dict[str, Any]]:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.settimeout(10.0)
+    try:
+        connection.connect(os.path.join(folder, "control"))
+        connection.sendall(json.dumps(wish).encode() + b"\n")
+        data = b""
+        while not data.endswith(b"\n"):
+            part = connection.recv(65536)
+            if not part:
+                return None
+            data += part
+    except OSError:
+        return None
+    finally:
+        connection.close()
+    answer = json.loads(data)
+    return answer if isinstance(answer, dict) else None
+
+
+def main(argv: List[str], library: str) -> int:
+    if argv[:1] == ["run"]:
+        return run(library)
+    if argv[:1] == ["control"] and len(argv) == 2:
+        return control(argv[1])
+    print("usage: run | control JSON", file=sys.stderr)
+    return 2
