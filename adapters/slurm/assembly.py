@@ -186,6 +186,9 @@ def _exports(chosen: Chosen) -> list[tuple[str, str]]:
         found.append(("SLURM_DISTRIBUTION", "plane" if shape[1] else shape[0]))
         if shape[1]:
             found.append(("SLURM_DIST_PLANESIZE", str(shape[1])))
+    append = _value(chosen.files, "append", bool)
+    if append is not None:  # srun in the job opens its files the same way
+        found.append(("SLURM_OPEN_MODE", "a" if append else "t"))
     if "hint" in chosen.recorded and "nomultithread" in (chosen.recorded["hint"].text or "").lower():
         found.append(("SLURM_THREADS_PER_CORE", "1"))
     return found

@@ -269,6 +269,8 @@ class TestWhatTheJobFinds:
             ("-m plane=4", {"SLURM_DISTRIBUTION": "plane", "SLURM_DIST_PLANESIZE": "4"}),
             ("--gpus-per-node=2", {"SLURM_GPUS_PER_NODE": "2"}),
             ("--gpu-bind=closest --network=x", {"SLURM_GPU_BIND": "closest", "SLURM_NETWORK": "x"}),
+            ("--open-mode=append", {"SLURM_OPEN_MODE": "a"}),
+            ("--open-mode=Truncate", {"SLURM_OPEN_MODE": "t"}),
             ("--export=NONE", {"SLURM_EXPORT_ENV": "NONE", "SLURM_GET_USER_ENV": "1"}),
             ("-n2", {}),
         ],
