@@ -59,7 +59,8 @@ def main(name: str, argv: list[str]) -> int:
             _print(sys.stderr, f"{name}: error: {failure}\n")
             return 1
         if "need" in answer:
-            body["files"] = _read_files(answer["need"])
+            # What was read before is still wanted: each call is answered from the whole of it.
+            body["files"] = {**body.get("files", {}), **_read_files(answer["need"])}
             continue
         _print(sys.stdout, answer.get("out", ""))
         _print(sys.stderr, answer.get("err", ""))

@@ -93,6 +93,16 @@ def test_files_are_read_as_the_user_and_sent(place: Path, tmp_path: Path):
     assert server.bodies[0]["key"] == server.bodies[1]["key"]
 
 
+def test_what_was_sent_stays_with_what_is_asked_for_later(place: Path, tmp_path: Path):
+    (tmp_path / "hosts").write_bytes(b"n1\n")
+    with Server(place, [{"need": ["file: hosts"]}, {"need": ["script: gone.sh"]}, DONE]) as server:
+        run(place, "sbatch", "-F", "hosts", "gone.sh", cwd=tmp_path)
+    assert server.bodies[2]["files"] == {
+        "file: hosts": {"base64": base64.b64encode(b"n1\n").decode()},
+        "script: gone.sh": {"error": "ENOENT"},
+    }
+
+
 def test_a_folder_is_no_file(place: Path, tmp_path: Path):
     with Server(place, [{"need": [f"script: {tmp_path}"]}, DONE]) as server:
         run(place, "sbatch", str(tmp_path))

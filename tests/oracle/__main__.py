@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import queue
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -15,6 +16,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from tests.e2e import person
 from tests.oracle import compare, people, records, site
@@ -43,6 +45,7 @@ class Unit:
 
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = _arguments(argv)
+    signal.signal(signal.SIGTERM, _leave)
     try:
         recording = records.read(arguments.file)
     except (OSError, records.Unreadable) as error:
@@ -56,6 +59,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     results = [(case, found[case.id]) for case in wanted]
     _print(results, show=arguments.show)
     return 0 if all(not differences for _, differences in results) else 1
+
+
+def _leave(*_: object) -> NoReturn:
+    """Bridges and jobs end with what started them."""
+    raise KeyboardInterrupt
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -97,8 +105,16 @@ def _replay(
         ]
         for worker in workers:
             worker.start()
-        for worker in workers:
-            worker.join()
+        try:
+            for worker in workers:
+                worker.join()
+        except KeyboardInterrupt:
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    waiting.get_nowait()
+            for worker in workers:
+                worker.join()
+            raise
     finally:
         shutil.rmtree(root, ignore_errors=True)
     return found
