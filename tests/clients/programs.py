@@ -28,7 +28,14 @@ class Program:
         return USES / f"use_{self.name.replace('-', '_')}.py"
 
 
-PROGRAMS = {program.name: program for program in (Program("submitit", ("submitit==1.5.4",), 240.0),)}
+_ALL = (
+    Program("submitit", ("submitit==1.5.4",), 240.0),
+    Program("dask-jobqueue", ("dask-jobqueue==0.9.0",), 300.0),
+    Program("parsl", ("parsl==2026.10.26",), 300.0),
+    Program("psij-python", ("psij-python==0.9.11",), 300.0),
+    Program("snakemake", ("snakemake==9.27.1", "snakemake-executor-plugin-slurm==2.8.0"), 480.0),
+)
+PROGRAMS = {program.name: program for program in _ALL}
 
 
 class NotInstalled(Exception):
