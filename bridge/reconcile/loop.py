@@ -287,11 +287,8 @@ class Reconciler:
             standing = waiting.judge(job, targets, free, now)
             self._standings[job.key] = standing
             if standing.never_tasks:
-                await self._never(
-                    [JobKey(job.key.id, index) for index in standing.never_tasks],
-                    now,
-                    dict.fromkeys(standing.never_tasks, standing.text),
-                )
+                keys_of_tasks = [JobKey(job.key.id, index) for index in standing.never_tasks]
+                await self._never(keys_of_tasks, now, standing.never_tasks)
             if standing.answer is dag.Answer.NEVER:
                 await self._never([job.key], now, {job.key.task_index: standing.text})
 

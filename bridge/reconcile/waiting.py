@@ -1,7 +1,7 @@
 """Dependencies of waiting jobs: which must be looked at again, and what the answer means for a job. Pure."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from adapters.slurm import dependency as slurm_dependency
 from bridge.core import dag, indexset
@@ -56,8 +56,8 @@ class Standing:
     again_at: float | None = None
     ready_tasks: indexset.IndexSet | None = None
     """aftercorr on an array's record: only these of its waiting tasks may start. None: all."""
-    never_tasks: tuple[int, ...] = ()
-    """aftercorr on an array's record: these can never start."""
+    never_tasks: Mapping[int | None, str] = field(default_factory=dict)
+    """aftercorr on an array's record: these can never start → what is left of the dependency of each."""
 
 
 READY = Standing(dag.Answer.READY, "")
@@ -88,7 +88,7 @@ def judge(job: Job, targets: Targets, singleton_free: bool, now: float) -> Stand
         return _judge_one(job, dependency, job.task_index, targets, singleton_free, now)
     standings = {index: _judge_one(job, dependency, index, targets, singleton_free, now) for index in job.waiting}
     ready = indexset.of(i for i, s in standings.items() if s.answer is dag.Answer.READY)
-    never = tuple(i for i, s in standings.items() if s.answer is dag.Answer.NEVER)
+    never: dict[int | None, str] = {i: s.text for i, s in standings.items() if s.answer is dag.Answer.NEVER}
     rest = [s for s in standings.values() if s.answer is dag.Answer.WAIT]
     text = rest[0].text if rest else ""
     again = min((s.again_at for s in rest if s.again_at is not None), default=None)

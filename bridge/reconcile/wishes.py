@@ -5,6 +5,7 @@ whoever reconciles compares. Pure.
 """
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from bridge.core.job import Job, JobState
 from bridge.core.state import EndGroup, Instruction, NewLimit, Pause, Start
@@ -42,6 +43,13 @@ def due(job: Job, told: Told | None) -> tuple[list[Instruction], Told | None]:
             todo.append(Pause(job.attempt, resume=not wants_pause))
             now = replace(now, paused=wants_pause)
     if job.stop is not None and now.stop_kind != job.stop.kind:
-        todo.append(EndGroup(job.attempt, "cancel" if job.stop.kind == "cancel" else "requeue"))
+        todo.append(EndGroup(job.attempt, _why(job.stop.kind)))
         now = replace(now, stop_kind=job.stop.kind)
     return todo, now
+
+
+def _why(kind: str) -> Literal["cancel", "requeue", "node_fail"]:
+    """What the job reads of its end, by `Stop.kind`."""
+    if kind == "cancel":
+        return "cancel"
+    return "node_fail" if kind == "node_fail" else "requeue"

@@ -50,7 +50,11 @@ class TestJudge:
         job = a_waiter(Clause(Kind.AFTER_CORR, 1, whole_array=True), asked={"array": "1-3"})
         targets = {(1, 1): ENDED_WELL, (1, 2): FAILED, (1, 3): RUNS}
         standing = waiting.judge(job, targets, True, NOON)
-        assert (standing.answer, standing.ready_tasks, standing.never_tasks) == (Answer.READY, parse("1"), (2,))
+        assert (standing.answer, standing.ready_tasks, standing.never_tasks) == (
+            Answer.READY,
+            parse("1"),
+            {2: "aftercorr:1_*(failed)"},
+        )
 
     def test_a_singleton_waits_for_the_earlier_ones(self):
         job = a_waiter(Clause(Kind.SINGLETON))
