@@ -501,3 +501,11 @@ def test_any_command_line_is_read_or_refused(words):
 def test_nodes_without_features_or_devices():
     lines = scontrol_show.node(NodeUse(a_node("x9")), a_view())
     assert "Gres=(null)" in lines and "AvailableFeatures=(null)" in lines
+
+
+@pytest.mark.parametrize(("wish", "lines"), [(True, ["Yes"]), (False, ["No"]), (None, [])])
+def test_what_becomes_of_a_job_that_can_never_start_is_shown_where_it_was_said(wish, lines):
+    text = shown(a_held_job(kill_on_invalid_dependency=wish))
+    assert [line.strip() for line in text.splitlines() if "Kill" in line] == [
+        f"KillOnInvalidDependent={said}" for said in lines
+    ]
