@@ -69,9 +69,15 @@ def pod_host(group: str, index: int) -> str:
     return f"{group}-{index}"
 
 
-def part_name(group: str, part: int) -> str:
-    """Of the Secret with a part of the launch file; the first has the group's own name."""
-    return group if part == 0 else f"{group}-part{part}"
+def launch_name(group: str, ticket: str) -> str:
+    """Of the launch Secret. Each try to start has a ticket of its own: the pods of a Job that an earlier try made too
+    late look for a Secret that is gone, and never start."""
+    return f"{group}-{ticket}"
+
+
+def part_name(launch: str, part: int) -> str:
+    """Of the Secret with a part of the launch file."""
+    return launch if part == 0 else f"{launch}-part{part}"
 
 
 def label_value(text: str) -> str:

@@ -28,8 +28,8 @@ class Objects:
     """The hash that says whether one that exists already is the same."""
 
 
-def make_objects(bundle: Bundle, profile: Profile, capabilities: Capabilities, agent: str) -> Objects:
-    """Raises Refused. `agent`: name of the ConfigMap with the agent's archive in the profile's namespace."""
+def make_objects(bundle: Bundle, profile: Profile, capabilities: Capabilities, agent: str, ticket: str) -> Objects:
+    """Raises Refused. `agent`: the ConfigMap with the agent's archive; `ticket`: names this try to start."""
     files = launch_files(bundle)
     script = bundle.first.batch.script
     packed = payload.parts(payload.pack(files, script), bundle.first)
@@ -42,13 +42,15 @@ def make_objects(bundle: Bundle, profile: Profile, capabilities: Capabilities, a
         "group": pod.group_lines(bundle.first).encode("utf-8", "surrogateescape"),
         f"{names.PART_KEY}.0": packed[0],
     }
-    owner = _secret(meta.of(bundle.name), first)
+    launch = names.launch_name(bundle.name, ticket)
+    secrets = [names.part_name(launch, part) for part in range(len(packed))]
+    owner = _secret(meta.of(launch), first)
     owned = [
-        _secret(meta.of(names.part_name(bundle.name, part)), {f"{names.PART_KEY}.{part}": data})
-        for part, data in enumerate(packed)
+        _secret(meta.of(name), {f"{names.PART_KEY}.{part}": packed[part]})
+        for part, name in enumerate(secrets)
         if part > 0
     ]
-    template = pod.make_pod(bundle, profile, capabilities, agent, len(packed), labels)
+    template = pod.make_pod(bundle, profile, capabilities, agent, secrets, labels)
     if bundle.pods > 1 and not bundle.is_wave:
         owned.append(_service(meta.of(bundle.name)))
     if gang == "pod-group":
@@ -58,9 +60,10 @@ def make_objects(bundle: Bundle, profile: Profile, capabilities: Capabilities, a
     return Objects(owner, tuple(owned), content)
 
 
-def with_owner(manifest: Manifest, owner_name: str, owner_uid: str) -> Manifest:
-    """As it is created: it goes when the Secret goes."""
-    reference = {"apiVersion": "v1", "kind": "Secret", "name": owner_name, "uid": owner_uid}
+def with_owner(manifest: Manifest, owner: Manifest) -> Manifest:
+    """As it is created: it goes when the Secret, as the cluster answered it, goes."""
+    meta = owner["metadata"]
+    reference = {"apiVersion": "v1", "kind": "Secret", "name": meta["name"], "uid": meta["uid"]}
     return {**manifest, "metadata": {**manifest["metadata"], "ownerReferences": [reference]}}
 
 

@@ -30,9 +30,14 @@ def agent_variant(profile: Profile, capabilities: Capabilities) -> str:
 
 
 def make_pod(
-    bundle: Bundle, profile: Profile, capabilities: Capabilities, agent: str, parts: int, labels: dict[str, str]
+    bundle: Bundle,
+    profile: Profile,
+    capabilities: Capabilities,
+    agent: str,
+    secrets: Sequence[str],
+    labels: dict[str, str],
 ) -> Manifest:
-    """The Job's template. `agent`: the ConfigMap that holds the archive; `parts`: how many Secrets there are."""
+    """The Job's template. `agent`: the ConfigMap that holds the archive; `secrets`: those with the launch file."""
     group = bundle.first
     if group.uid == 0 and not profile.allow_root:
         raise Refused(
@@ -47,7 +52,7 @@ def make_pod(
         "enableServiceLinks": False,
         "securityContext": _pod_security(group, capabilities),
         "containers": [_container(bundle, profile, variant)],
-        "volumes": _volumes(bundle, profile, variant, agent, parts),
+        "volumes": _volumes(bundle, profile, variant, agent, secrets),
         "affinity": _affinity(bundle, profile),
         **_deadline(group, profile),
         **_placement(profile),
@@ -161,26 +166,26 @@ def _resources(share: Share, profile: Profile) -> Manifest:
 # ── volumes ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def _volumes(bundle: Bundle, profile: Profile, variant: str, agent: str, parts: int) -> list[Manifest]:
+def _volumes(bundle: Bundle, profile: Profile, variant: str, agent: str, secrets: Sequence[str]) -> list[Manifest]:
     most = _largest(bundle.shares)
-    secrets = [
+    sources = [
         {
             "secret": {
-                "name": names.part_name(bundle.name, part),
+                "name": name,
                 "items": [
                     {"key": f"{names.PART_KEY}.{part}", "path": f"{names.PART_KEY}.{part}"},
                     *([{"key": key, "path": key} for key in ("passwd", "group")] if part == 0 else []),
                 ],
             }
         }
-        for part in range(parts)
+        for part, name in enumerate(secrets)
     ]
     shared_memory: Manifest = {"medium": "Memory"}
     if most.memory_mib:
         # What lies there counts as the job's memory, so it may be as much as that and no more.
         shared_memory["sizeLimit"] = quantities.memory(most.memory_mib)
     return [
-        {"name": "launch", "projected": {"sources": secrets, "defaultMode": _ALL_MAY_READ}},
+        {"name": "launch", "projected": {"sources": sources, "defaultMode": _ALL_MAY_READ}},
         _agent_volume(profile, variant, agent),
         {"name": "run", "emptyDir": {}},
         {"name": "shm", "emptyDir": shared_memory},

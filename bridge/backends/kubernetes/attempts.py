@@ -1,0 +1,135 @@
+"""What is known of one attempt: its pods, its journal as far as its log told it, and what is wished of it."""
+
+import dataclasses
+import json
+import time
+from typing import Any
+
+from adapters.kubernetes import standing
+from bridge.backends.port import Sighting, StepSighting
+
+Json = dict[str, Any]
+
+
+class Attempt:
+    def __init__(self, job_id: int, number: int, group: str, namespace: str, index: int | None) -> None:
+        self.job_id, self.number = job_id, number
+        self.group, self.namespace = group, namespace
+        """The name of its Job, and where it is."""
+        self.index = index
+        """Its pod, in a wave; None: all pods of the Job are its own, and the first one's end is its end."""
+        self.pods: dict[str, Json] = {}
+        """By uid."""
+        self.why = ""
+        """What keeps its pods from being made, in the cluster's words."""
+        self.stop_asked = False
+        self.given_up = ""
+        """Why it is being taken back before its start."""
+        self.lost = ""
+        """Why it counts as lost, decided by the bridge."""
+        self.began_at: float | None = None
+        self.steps: dict[int, Json] = {}
+        self.since = time.time()
+        self.made_at = time.monotonic()
+        """When this bridge first knew of it, by the clock of the event loop."""
+        self.is_nothing_left = False
+        """No object of it exists, and none can come."""
+        self._told: Sighting | None = None
+
+    @property
+    def key(self) -> tuple[int, int]:
+        return self.job_id, self.number
+
+    @property
+    def place(self) -> tuple[str, str]:
+        return self.namespace, self.group
+
+    @property
+    def first_pod(self) -> Json | None:
+        """The pod in which the script runs. Of several with one index the one that came first counts."""
+        wanted = self.index or 0
+        found = [pod for pod in self.pods.values() if standing.index_of(pod) == wanted]
+        return min(found, key=lambda pod: pod["metadata"]["creationTimestamp"], default=None)
+
+    @property
+    def has_run(self) -> bool:
+        """Whether the script may have begun, as far as we know."""
+        return self.began_at is not None or any(
+            standing.is_running(pod) or standing.of_pod(pod).phase in ("running", "ended", "lost")
+            for pod in self.pods.values()
+        )
+
+    def take(self, line: bytes) -> bool:
+        """A line of its first pod's log. True: it was news."""
+        try:
+            event = json.loads(line)
+            kind = event["event"]
+        except (ValueError, TypeError, KeyError):
+            return False
+        if kind == "began":
+            self.began_at = float(event["at"])
+        elif kind == "step":
+            self.steps[int(event["step_id"])] = event
+        return kind in ("began", "step")
+
+    def standing(self) -> standing.Standing:
+        if self.lost:
+            return standing.Standing("lost", why=self.lost)
+        pod = self.first_pod
+        if pod is None:
+            if self.is_nothing_left:
+                why = self.given_up or self.why or "its pods were removed before they started"
+                return standing.Standing("lost" if self.has_run else "not_started", why=why)
+            return standing.Standing("starting", why=self.why)
+        found = standing.of_pod(pod)
+        if found.phase == "not_started" and self.given_up:
+            return dataclasses.replace(found, why=self.given_up)
+        return found
+
+    def news(self) -> Sighting | None:
+        """The sighting, when it differs from the last one."""
+        found = self.sighting()
+        if self._told is not None and dataclasses.replace(found, at=self._told.at) == self._told:
+            return None
+        return found
+
+    def tell(self, sighting: Sighting) -> None:
+        self._told = sighting
+
+    def sighting(self) -> Sighting:
+        found = self.standing()
+        for event in found.steps:
+            self.steps[int(event["step_id"])] = event
+        began_at = found.began_at or self.began_at
+        phase = found.phase
+        if phase == "starting" and began_at is not None:
+            phase = "running"
+        at = found.at if found.at is not None else began_at if phase == "running" else None
+        return Sighting(
+            self.job_id,
+            self.number,
+            phase,
+            at if at is not None else self.since if phase == "starting" else time.time(),
+            began_at,
+            found.end,
+            found.why or (found.end.detail if found.end else ""),
+            max([found.derived_exit_status, *(int(step["exit_status"]) for step in self.steps.values())]),
+            tuple(_step(self.steps[step_id]) for step_id in sorted(self.steps)),
+        )
+
+
+def _step(event: Json) -> StepSighting:
+    return StepSighting(
+        step_id=int(event["step_id"]),
+        name=str(event["name"]),
+        node_list=tuple(event["node_list"]),
+        tasks=int(event["tasks"]),
+        cpus=int(event["cpus"]),
+        started_at=float(event["started_at"]),
+        ended_at=event["ended_at"],
+        exit_status=int(event["exit_status"]),
+        signal=int(event["signal"]),
+        max_rss_kib=int(event.get("max_rss_kib", 0)),
+        user_seconds=float(event.get("user_seconds", 0.0)),
+        system_seconds=float(event.get("system_seconds", 0.0)),
+    )
