@@ -1,8 +1,8 @@
 """Jobs as pods of a Kubernetes cluster.
 
 The bridge may come and go: what runs is in the cluster's objects, how it ended is in the pods' termination messages,
-and a finalizer of ours keeps each pod until its end is committed. An attempt starts at most once: its Job is named after
-it, needs the one Secret that it was made with, and Kubernetes is told never to replace a pod.
+and a finalizer of ours keeps each pod until its end is committed. An attempt starts at most once: its Job is named
+after it, needs the one Secret that it was made with, and Kubernetes is told never to replace a pod.
 """
 
 import asyncio
@@ -256,7 +256,7 @@ class KubernetesBackend:
             return None
         is_wave = names.ATTEMPT not in meta["labels"]
         for index, (job_id, number) in enumerate(members):
-            self._add(attempts.Attempt(job_id, number, *reversed(place), index if is_wave else None))
+            self._add(attempts.Attempt(job_id, number, place[1], place[0], index if is_wave else None))
         return self._by_group[place]
 
     def _add(self, attempt: attempts.Attempt) -> None:
@@ -408,18 +408,20 @@ class KubernetesBackend:
                 self._is_gap = False
                 self._changed.clear()
                 self._forget_vanished()
-                found = [attempt.sighting() for attempt in self._attempts.values()]
-                for sighting in found:
-                    self._attempts[sighting.job_id, sighting.attempt].tell(sighting)
-                yield Observation(tuple(found), full=True, nodes_changed=nodes_changed)
+                everything = []
+                for attempt in self._attempts.values():
+                    everything.append(attempt.sighting())
+                    attempt.tell(everything[-1])
+                yield Observation(tuple(everything), full=True, nodes_changed=nodes_changed)
                 continue
             changed, self._changed = self._changed, set()
             news = []
             for key in sorted(changed):
-                attempt = self._attempts.get(key)
-                sighting = attempt.news() if attempt is not None else None
-                if attempt is not None and sighting is not None:
-                    attempt.tell(sighting)
+                if key not in self._attempts:
+                    continue
+                sighting = self._attempts[key].news()
+                if sighting is not None:
+                    self._attempts[key].tell(sighting)
                     news.append(sighting)
             if news or nodes_changed:
                 yield Observation(tuple(news), nodes_changed=nodes_changed)
@@ -669,7 +671,7 @@ def _as_it_is(node: Node, found: Json | None) -> Node:
     """The site file's node in the state that the cluster says."""
     if found is None:
         return replace(node, state=NodeState.DOWN, reason="the cluster has no such node")
-    ready = next(iter(found["status"]["conditions"]), {})
+    ready: Json = next(iter(found["status"]["conditions"]), {})
     if ready.get("status") != "True":
         return replace(
             node, state=NodeState.DRAIN, reason=f"{ready.get('reason', 'NotReady')}: {ready.get('message', '')}"
