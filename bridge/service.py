@@ -357,7 +357,7 @@ class Service:
             if job.ended_at is not None and job.ended_at + self.site.min_job_age_seconds < self._now():
                 # Its environment is no longer kept; Slurm has forgotten the whole job by then.
                 raise Conflict("the job ended too long ago to be requeued", code="invalid_job_id")
-            if job.state in WAITING and not (hold or special_exit):
+            if job.state in WAITING:
                 raise Conflict("the job has not started", code="job_pending")
             if not state.is_legal(job, state.Requeued):
                 raise Conflict("the job is being ended", code="cannot_alter")

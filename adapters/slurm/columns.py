@@ -63,7 +63,7 @@ def compile_letters(
     bad: list[str] = []
     pieces = text.split("%")
     template.append(pieces[0])
-    for piece in pieces[1:]:
+    for number, piece in enumerate(pieces[1:], 2):
         if not piece:
             continue
         if piece == "all" and all_columns:
@@ -71,6 +71,9 @@ def compile_letters(
             template.append("|".join(["%s"] * len(all_columns)))
             continue
         right, width, letter, suffix = _split_letter(piece)
+        if not letter:
+            # A width alone is the first column that has no letter, and what follows the next % is its suffix.
+            suffix = pieces[number] if number < len(pieces) else ""
         column = letters.get(letter)
         if column is None:
             bad.append(letter)

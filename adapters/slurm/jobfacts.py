@@ -70,6 +70,8 @@ def reason_text(job: Job) -> str:
         if not job.request.component.node_list:
             return "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions"
         return f"ReqNodeNotAvail, UnavailableNodes:{job.reason_detail}"
+    if reason is Reason.REQUEUED_HELD and job.state is JobState.SPECIAL_EXIT:
+        return "job requeued in special exit state"
     return _SENTENCES.get(reason) or reason.value
 
 
@@ -149,6 +151,29 @@ def time_left(job: Job, now: float) -> str:
 
 def exit_code(job: Job) -> str:
     return f"{job.end.exit_status}:{job.end.signal}" if job.end is not None else "0:0"
+
+
+def failed_node(job: Job) -> str:
+    """The node whose loss ended the job; empty: none did."""
+    if job.state is not JobState.NODE_FAIL:
+        return ""
+    told = job.reason_detail.split()
+    return next((share.node for share in job.nodes if share.node in told), "")
+
+
+def oversubscribe(job: Job) -> str:
+    part = job.request.component
+    if part.exclusive:
+        return {"user": "USER", "mcs": "MCS", "topo": "TOPO"}.get(part.exclusive, "NO")
+    return "YES" if part.oversubscribe else "OK"
+
+
+def task_count(job: Job, tasks: int) -> str:
+    """`N/A` of a job that ended before it began and had not said how many: then Slurm never worked it out."""
+    asked = job.request.component
+    said = asked.tasks is not None or asked.tasks_per_node is not None
+    never_began = job.is_final and not job.nodes
+    return "N/A" if never_began and not said else str(tasks)
 
 
 def submit_line(job: Job) -> str:

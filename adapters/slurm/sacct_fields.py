@@ -151,7 +151,7 @@ def _identity(view: View) -> dict[str, Callable[[Row], str]]:
         "reason": _of_job(jobfacts.reason_text),
         "reservation": _of_job(lambda job: job.request.reservation or ""),
         "restarts": _of_job(lambda job: str(job.restarts)),
-        "failednode": _of_job(lambda job: job.reason_detail if job.state is JobState.NODE_FAIL else ""),
+        "failednode": _of_job(jobfacts.failed_node),
         "wckey": _of_job(lambda job: job.request.wckey or ""),
         "workdir": _of_job(lambda job: job.request.working_directory),
         "submitline": _of_job(jobfacts.submit_line),
@@ -203,7 +203,7 @@ def exit_code(row: Row) -> str:
     if row.step is not None:
         return f"{row.step.exit_status}:{row.step.signal}"
     if row.is_batch:
-        if row.job.end is not None and row.job.end.cause == "node_fail":
+        if row.job.state is JobState.NODE_FAIL:
             return ""
         return jobfacts.exit_code(row.job)
     if row.job.state in _ENDED_FROM_OUTSIDE:

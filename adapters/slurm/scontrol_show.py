@@ -3,14 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from adapters.slurm import durations, filenames, hostlist, jobfacts, node_states, sizes
+from adapters.slurm import durations, filenames, hostlist, jobfacts, node_states, sizes, values
 from adapters.slurm.answer import VERSION
 from adapters.slurm.squeue_columns import View
 from adapters.slurm.steprows import Step
-from bridge.core.job import WAITING, Job, JobState
+from bridge.core.job import WAITING, Job
 from bridge.core.nodes import Node, Partition, Site
 
 Lines = list[str]
+
+LONGEST_SWITCH_WAIT_SECONDS = 300
+"""Slurm's default of max_switch_wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ def joined(lines: Lines, *, one_line: bool) -> str:
 
 def job(job: Job, view: View, *, details: bool) -> Lines:
     request, component = job.request, job.request.component
+    recorded = dict(request.recorded)
     size = sizes.of(job, view.site, view.fleet)
     lines = [_identity(job)]
     if details:
@@ -48,8 +52,8 @@ def job(job: Job, view: View, *, details: bool) -> Lines:
         f"QOS={request.qos or 'normal'}",
         f"JobState={_state(job)} Reason={_reason(job)} Dependency={job.dependency_text or '(null)'}",
     ]
-    if job.state is JobState.NODE_FAIL and job.reason_detail:
-        lines.append(f"FailedNode={job.reason_detail}")
+    if failed := jobfacts.failed_node(job):
+        lines.append(f"FailedNode={failed}")
     lines.append(
         f"Requeue={0 if request.requeue is False else 1} Restarts={job.restarts} BatchFlag=1 Reboot=0 "
         f"ExitCode={jobfacts.exit_code(job)}"
@@ -62,13 +66,14 @@ def job(job: Job, view: View, *, details: bool) -> Lines:
         lines += _allocation(job)
     memory = jobfacts.memory(size.memory_mib, exact=True)
     disk = jobfacts.memory(component.temporary_disk_mib or 0)
-    oversubscribe = "NO" if component.exclusive else "YES" if component.oversubscribe else "OK"
     licenses = component.licenses or "(null)"
     lines += [
         f"MinCPUsNode={size.cpus_per_node_min} MinMemory{size.memory_kind}={memory} MinTmpDiskNode={disk}",
-        f"Features={component.constraint or '(null)'} DelayBoot=00:00:00",
-        f"OverSubscribe={oversubscribe} Contiguous=0 Licenses={licenses} "
-        f"LicensesAlloc={licenses if job.nodes and not job.is_final else '(null)'} Network=(null)",
+        f"Features={component.constraint or '(null)'} DelayBoot={_delay_boot(recorded.get('delay-boot'))}",
+        *([f"Prefer={component.prefer}"] if component.prefer else []),
+        f"OverSubscribe={jobfacts.oversubscribe(job)} Contiguous={int('contiguous' in recorded)} Licenses={licenses} "
+        f"LicensesAlloc={licenses if job.nodes and not job.is_final else '(null)'} "
+        f"Network={recorded.get('network') or '(null)'}",
         f"Command={request.program.command or '(null)'}",
         f"SubmitLine={jobfacts.submit_line(job)}",
         f"WorkDir={request.working_directory}",
@@ -132,8 +137,8 @@ def _places(job: Job, size: sizes.Sizes, view: View) -> Lines:
     held = sizes.tres_text(sizes.allocated(job)) if job.nodes else "(null)"
     return [
         *lines,
-        f"NumNodes={size.nodes_text} NumCPUs={size.cpus} NumTasks={size.tasks} CPUs/Task={size.cpus_per_task} "
-        f"ReqB:S:C:T={shape}",
+        f"NumNodes={size.nodes_text} NumCPUs={size.cpus} NumTasks={jobfacts.task_count(job, size.tasks)} "
+        f"CPUs/Task={size.cpus_per_task} ReqB:S:C:T={shape}",
         f"ReqTRES={requested}",
         f"AllocTRES={held}",
         f"Socks/Node={sockets if sockets is not None else '*'} "
@@ -155,28 +160,30 @@ def _allocation(job: Job) -> Lines:
         for name, kind, devices in share.gres:
             label = f"{name}:{kind}" if kind else name
             totals[label] = totals.get(label, 0) + len(devices)
-            gres.append(f"{label}:{len(devices)}(IDX:{_spans(devices)})")
+            gres.append(f"{label}:{len(devices)}(IDX:{sizes.spans(devices)})")
         cpus = f"0-{share.cpus - 1}" if share.cpus > 1 else "0"
         nodes.append(f"  Nodes={share.node} CPU_IDs={cpus} Mem={share.memory_mib} GRES={','.join(gres)}")
     return [f"JOB_GRES={','.join(f'{label}:{count}' for label, count in totals.items()) or '(null)'}", *nodes]
 
 
-def _spans(devices: Sequence[int]) -> str:
-    text = hostlist.compress([f"x{device}" for device in devices])
-    return text.removeprefix("x").strip("[]")
-
-
 def _files_and_wishes(job: Job) -> Lines:
     request, component = job.request, job.request.component
+    recorded = dict(request.recorded)
     lines = [f"Comment={request.comment}"] if request.comment else []
+    if "extra" in recorded:
+        lines.append(f"Extra={recorded['extra']}")
     lines += [
         f"StdErr={filenames.stderr_path(job) or ''}",
         f"StdIn={filenames.stdin_path(job)}",
         f"StdOut={filenames.stdout_path(job)}",
     ]
     wishes = {
+        "SegmentSize": recorded.get("segment"),
+        "Switches": _switches(recorded.get("switches")),
+        "OOMKillStep": recorded.get("oom-kill-step"),
         "CpusPerTres": sizes.per_gpu(component.cpus_per_gpu),
         "MemPerTres": sizes.per_gpu(component.memory_per_gpu_mib),
+        "TresBind": recorded.get("tres-bind"),
         "TresPerJob": sizes.gres_text(component.gres_per_job),
         "TresPerNode": sizes.gres_text(component.gres_per_node),
         "TresPerSocket": sizes.gres_text(component.gres_per_socket),
@@ -185,7 +192,25 @@ def _files_and_wishes(job: Job) -> Lines:
     lines += [f"{name}={text}" for name, text in wishes.items() if text]
     if request.mail_types:
         lines.append(f"MailUser={request.mail_user or request.user} MailType={','.join(request.mail_types)}")
+    if request.kill_on_invalid_dependency is not None:
+        lines.append(f"KillOnInvalidDependent={'Yes' if request.kill_on_invalid_dependency else 'No'}")
+    if "container" in recorded or "container-id" in recorded:
+        bundle, identifier = recorded.get("container"), recorded.get("container-id")
+        lines.append(f"Container={bundle or '(null)'} ContainerID={identifier or '(null)'}")
     return lines
+
+
+def _delay_boot(minutes: str | None) -> str:
+    return durations.long_limit(values.time_limit(minutes)) if minutes else "00:00:00"
+
+
+def _switches(text: str | None) -> str | None:
+    """`1@00:05:00`: how many, and how long they are waited for, here as in Slurm at most five minutes."""
+    if not text:
+        return None
+    count, at, wait = text.partition("@")
+    seconds = min(LONGEST_SWITCH_WAIT_SECONDS, values.time_limit(wait)) if at else LONGEST_SWITCH_WAIT_SECONDS
+    return f"{count}@{durations.long(seconds)}"
 
 
 # ── nodes ─────────────────────────────────────────────────────────────────────────────────────────

@@ -175,6 +175,7 @@ def make(clock: durations.Clock) -> dict[str, Column[Row]]:
         "z": Column("S:C:T", geometry),
         "Z": Column("THREADS", lambda row: _least(row, lambda use: use.node.threads_per_core)),
         "allocmem": Column("ALLOCMEM", memory_used),
+        "": Column("ALLOCMEM", memory_used),
         "gresused": Column("GRES_USED", _gres_used),
         "complete": Column("STATECOMPLETE", lambda row: state(row, lambda use: node_states.complete(use).lower())),
         "comment": Column("COMMENT", lambda row: "(null)"),

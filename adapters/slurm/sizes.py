@@ -3,13 +3,14 @@
 What is asked for is worked out by `core.sizing`; what a job holds is read from its shares.
 """
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from adapters.slurm import jobfacts
+from adapters.slurm import hostlist, jobfacts
 from bridge.core import sizing
-from bridge.core.job import Job
+from bridge.core.job import WAITING, Job
 from bridge.core.nodes import Node, Partition, Site
 from bridge.core.request import Component, Gres
 
@@ -62,9 +63,10 @@ def of(job: Job, site: Site, fleet: Fleet) -> Sizes:
     component = job.request.component
     partition = site.partition(job.partition)
     largest = fleet.largest.get(job.partition, (0, 0))
-    asked = asked_for(component, partition, largest, job.priority == 0)
+    held = job.priority == 0 and not job.restarts
+    asked = asked_for(component, partition, largest, held)
     if not job.nodes:
-        return asked
+        return asked if job.state in WAITING else dataclasses.replace(asked, nodes_text=str(asked.nodes))
     tres = allocated(job)
     memory = dict(tres).get("mem", 0)
     return Sizes(
@@ -133,11 +135,19 @@ def asked_for(component: Component, partition: Partition | None, largest: tuple[
 
 def _nodes_text(component: Component, size: sizing.Size, nodes: int, *, held: bool) -> str:
     """A range where -N was given, and for held jobs whose tasks have one CPU each, as 25.11 has it."""
-    if component.nodes_min is not None or component.node_sizes:
+    if component.node_sizes:
+        return spans(component.node_sizes)
+    if component.nodes_min is not None:
         return f"{nodes}-{size.nodes_max if size.nodes_max is not None else nodes}"
     if held and size.cpus_per_task == 1 and size.tasks_per_node is None:
         return f"{nodes}-{nodes}"
     return str(nodes)
+
+
+def spans(numbers: Iterable[int]) -> str:
+    """`1,3,5-7`"""
+    text = hostlist.compress([f"x{number}" for number in sorted(numbers)])
+    return text.removeprefix("x").strip("[]")
 
 
 def _memory_rule(size: sizing.Size) -> tuple[str, int]:
@@ -184,17 +194,21 @@ def _amount(name: str, amount: int, unit: str) -> str:
 
 
 def gres_text(gres: Sequence[Gres]) -> str | None:
-    """`gres/gpu:a100:2`, the count always written; None: nothing asked."""
+    """`gres/gpu:a100:2`, `gres/gpu` where no count was written; None: nothing asked."""
     if not gres:
         return None
-    return ",".join(f"gres/{item.name}{':' + item.type if item.type else ''}:{item.count}" for item in gres)
+    return ",".join(f"gres/{_gres_name(item)}" + ("" if item.bare else f":{item.count}") for item in gres)
+
+
+def _gres_name(gres: Gres) -> str:
+    return gres.name + (f":{gres.type}" if gres.type else "")
 
 
 def gres_equals(gres: Sequence[Gres]) -> str | None:
     """The form of TresPerTask: `gres/gpu=1`."""
     if not gres:
         return None
-    return ",".join(f"gres/{item.name}{':' + item.type if item.type else ''}={item.count}" for item in gres)
+    return ",".join(f"gres/{_gres_name(item)}={item.count}" for item in gres)
 
 
 def per_task(component: Component) -> str | None:

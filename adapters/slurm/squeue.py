@@ -420,7 +420,7 @@ def render_steps(query: Query, jobs: Sequence[Job], steps: Sequence[Step], clock
             shown = f"{jobfacts.display_id(job)}.{step_id}"
             if query.step_ids is not None and shown not in query.step_ids:
                 continue
-            elapsed = durations.short(max(0.0, clock.now - since))
+            elapsed = durations.short(max(0, int(clock.now) - int(since)))
             values = (shown, name, job.partition, job.request.user, elapsed, hostlist.compress(list(nodes)))
             lines.append(_STEP_TEMPLATE % values)
     return Answer("".join(f"{line}\n" for line in lines), query.warnings)

@@ -106,10 +106,6 @@ def _entries(view: View) -> list[_Entry]:
     def batch_host(job: Job) -> str:
         return job.nodes[0].node if job.nodes else "n/a"
 
-    def oversubscribe(job: Job) -> str:
-        part = job.request.component
-        return "NO" if part.exclusive else "YES" if part.oversubscribe else "OK"
-
     def geometry(value: int | None) -> str:
         return "*" if value is None else str(value)
 
@@ -142,7 +138,7 @@ def _entries(view: View) -> list[_Entry]:
         _Entry("e", ("EndTime",), "END_TIME", ends),
         _Entry("f", ("Feature",), "FEATURES", lambda j: j.request.component.constraint or _ABSENT),
         _Entry("g", ("GroupName",), "GROUP", lambda j: view.group_of(j.request.gid)),
-        _Entry("h", ("OverSubscribe",), "OVER_SUBSCRIBE", oversubscribe),
+        _Entry("h", ("OverSubscribe",), "OVER_SUBSCRIBE", jobfacts.oversubscribe),
         _Entry("i", ("JobArrayId",), "JOBID", lambda j: jobfacts.display_id(j, length)),
         _Entry("j", ("Name",), "NAME", lambda j: j.request.name),
         _Entry("k", ("Comment",), "COMMENT", lambda j: j.request.comment or _ABSENT),
@@ -303,4 +299,5 @@ def make(view: View) -> Columns:
             by_letter[entry.letter] = column
         for name in entry.names:
             by_name[name.lower()] = column
+    by_letter[""] = by_name["accruetime"]
     return Columns(by_letter, by_name)

@@ -234,14 +234,14 @@ def _one_gres(text: str, prefix: str) -> Gres:
     whole = f"{prefix}:{text}" if prefix else text.removeprefix("gres/").removeprefix("gres:")
     name, colon, rest = whole.partition(":")
     if not colon:
-        return Gres(name)
+        return Gres(name, bare=True)
     kind, _, last = rest.rpartition(":")
     quantity = _quantity(last)
     if quantity is not None:
         return Gres(name, kind or None, quantity)
     if not last or kind:
         raise BadValue("Invalid Trackable RESource (TRES) specification", exit_code=1)
-    return Gres(name, last)
+    return Gres(name, last, bare=True)
 
 
 def _quantity(text: str) -> int | None:

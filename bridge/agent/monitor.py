@@ -447,7 +447,7 @@ class Monitor:
                     return {"error": f"signal: to {message['to']!r}"}
                 self._signal(int(message["number"]), str(message["to"]))
             elif what == "stop":
-                if message["why"] not in ("cancel", "requeue"):
+                if message["why"] not in ("cancel", "requeue", "node_fail"):
                     return {"error": f"stop: why {message['why']!r}"}
                 self._stop("stopped", message["why"])
             elif what == "time_limit":

@@ -79,7 +79,7 @@ class Backend(Protocol):
     async def signal(self, job_id: int, attempt: int, number: int, to: Target) -> None:
         """Gone when the attempt has ended."""
 
-    async def stop(self, job_id: int, attempt: int, why: Literal["cancel", "requeue"]) -> None:
+    async def stop(self, job_id: int, attempt: int, why: Literal["cancel", "requeue", "node_fail"]) -> None:
         """End the attempt: TERM to all, KillWait, KILL."""
 
     async def set_time_limit(self, job_id: int, attempt: int, time_limit_seconds: int | None) -> None: ...

@@ -25,6 +25,8 @@ class Gres:
     name: str
     type: str | None = None
     count: int = 1
+    bare: bool = field(default=False, compare=False)
+    """Asked for without a count, and shown so."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -197,7 +197,7 @@ class EndGroup:
     """Ask the backend to end the attempt: TERM, KillWait, KILL."""
 
     attempt: int
-    why: Literal["cancel", "requeue"]
+    why: Literal["cancel", "requeue", "node_fail"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -414,7 +414,7 @@ def _fail_on_nodes(job: Job, event: NodeFailed) -> Step:
         return job, []
     stop = Stop("node_fail", None, event.at)
     return _awake(job, event.at).changed(state=JobState.COMPLETING, stop=stop, reason_detail=event.why), [
-        EndGroup(job.attempt, "requeue")
+        EndGroup(job.attempt, "node_fail")
     ]
 
 
@@ -540,7 +540,7 @@ def _queue_again(job: Job, at: float, kind: str, *, was_started: bool) -> Step:
         reason_detail="",
         priority=0 if hold else job.priority or 1,
         restarts=job.restarts + (1 if was_started else 0),
-        begin_at=None if hold else at + REQUEUE_DELAY_SECONDS,
+        begin_at=at + REQUEUE_DELAY_SECONDS,
         eligible_at=None,
         started_at=None,
         ended_at=None,

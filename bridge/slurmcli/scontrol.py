@@ -222,7 +222,7 @@ def _doer(world: World, caller: Caller, order: scontrol.Act) -> Callable[[Select
         case "resume":
             return lambda one: service.resume(caller, [one])
         case "requeue":
-            return lambda one: service.requeue(caller, [one])
+            return lambda one: service.requeue(caller, [one], special_exit=order.special_exit)
         case "requeuehold":
             return lambda one: service.requeue(caller, [one], hold=True, special_exit=order.special_exit)
     return None

@@ -73,6 +73,11 @@ class TestSteps:
         ended, _ = state.advance(job, state.Lost(NOON + 9, 1, "rebooted"))
         assert (ended.state, ended.reason, ended.end.signal) == (JobState.NODE_FAIL, Reason.NODE_DOWN, 1)
 
+    def test_a_job_on_a_node_that_went_down_is_ended_as_such(self):
+        job = a_job(state=JobState.RUNNING)
+        stopping, todo = state.advance(job, state.NodeFailed(NOON + 9, 1, "node n1 is down"))
+        assert (stopping.state, todo) == (JobState.COMPLETING, [state.EndGroup(1, "node_fail")])
+
     def test_a_cancelled_job_that_is_lost_is_cancelled(self):
         job, _ = state.advance(a_job(state=JobState.RUNNING), state.StopAsked(NOON + 5, 1001))
         assert state.advance(job, state.Lost(NOON + 9, 1, "x"))[0].state is JobState.CANCELLED
@@ -81,6 +86,7 @@ class TestSteps:
         job, _ = state.advance(a_job(state=JobState.RUNNING), state.Requeued(NOON + 5, 1001, hold=True))
         job, _ = state.advance(job, state.Ended(NOON + 6, 1, End(signal=15, cause="stopped")))
         assert (job.state, job.priority, job.reason) == (JobState.PENDING, 0, Reason.REQUEUED_HELD)
+        assert job.begin_at == NOON + 6 + state.REQUEUE_DELAY_SECONDS
         job, _ = state.advance(job, state.Released(NOON + 7, 1001))
         assert (job.priority, job.reason) == (1, Reason.NONE)
 

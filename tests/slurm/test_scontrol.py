@@ -139,6 +139,64 @@ def test_gpus_in_detail():
     assert line_with(text, "AllocTRES") == "AllocTRES=cpu=1,mem=8000M,node=1,billing=1,gres/gpu=3"
 
 
+def test_a_count_that_was_not_written_is_not_shown():
+    request = asked(gres_per_node=(Gres("gpu", "a100", bare=True), Gres("disk", None, 2)))
+    assert "   TresPerNode=gres/gpu:a100,gres/disk:2\n" in shown(a_job(asked=request))
+
+
+def test_what_was_asked_for_and_recorded_only():
+    recorded = {
+        "delay-boot": "5",
+        "contiguous": "1",
+        "network": "foo",
+        "extra": "hello",
+        "segment": "1",
+        "switches": "2@00:10:00",
+        "oom-kill-step": "1",
+        "tres-bind": "gres/gpu:closest",
+        "container": "/no",
+    }
+    text = shown(a_job(asked=asked(constraint="amd", prefer="ib", recorded=tuple(recorded.items()))))
+    assert (
+        "   Features=amd DelayBoot=00:05:00\n   Prefer=ib\n"
+        "   OverSubscribe=OK Contiguous=1 Licenses=(null) LicensesAlloc=(null) Network=foo\n"
+    ) in text
+    assert text.endswith(
+        "   WorkDir=/w\n   Extra=hello\n   StdErr=\n   StdIn=/dev/null\n   StdOut=/w/slurm-12.out\n"
+        "   SegmentSize=1\n   Switches=2@00:05:00\n   OOMKillStep=1\n   TresBind=gres/gpu:closest\n"
+        "   Container=/no ContainerID=(null)\n\n"
+    )
+
+
+@pytest.mark.parametrize(("text", "shown_as"), [("1@1:00", "1@00:01:00"), ("1", "1@00:05:00"), ("3@99", "3@00:05:00")])
+def test_switches_are_waited_for_five_minutes_at_most(text, shown_as):
+    job = a_job(asked=asked(recorded=(("switches", text),)))
+    assert line_with(shown(job), "Switches") == f"Switches={shown_as}"
+
+
+@pytest.mark.parametrize(
+    ("fields", "request_fields", "expected"),
+    [
+        ({"priority": 0}, {}, "NumNodes=1-1 NumCPUs=1 NumTasks=1"),
+        ({"priority": 0, "restarts": 1}, {}, "NumNodes=1 NumCPUs=1 NumTasks=1"),
+        ({}, {"node_sizes": (1, 3)}, "NumNodes=1,3 NumCPUs=1 NumTasks=1"),
+        ({"state": "CANCELLED"}, {}, "NumNodes=1 NumCPUs=1 NumTasks=N/A"),
+        ({"state": "DEADLINE"}, {"nodes_min": 2}, "NumNodes=2 NumCPUs=2 NumTasks=N/A"),
+        ({"state": "CANCELLED"}, {"tasks": 2}, "NumNodes=1 NumCPUs=2 NumTasks=2"),
+    ],
+)
+def test_counts_of_jobs_that_never_began(fields, request_fields, expected):
+    if "state" in fields:
+        fields = {**fields, "ended_at": NOON, "nodes": ()}
+    assert line_with(shown(a_job(asked=asked(**request_fields), **fields)), "NumNodes").startswith(expected)
+
+
+def test_the_node_that_failed_is_named():
+    share = Share("n4", 1, 256, 1)
+    job = a_job(state="NODE_FAIL", nodes=(share,), ended_at=NOON, reason_detail="node n4 is down", end=End(signal=1))
+    assert "   FailedNode=n4\n" in shown(job)
+
+
 def test_wishes_counted_by_gpu():
     request = asked(
         gres_per_job=(Gres("gpu", None, 2),),

@@ -234,15 +234,25 @@ def test_a_failed_job_shows_its_reason_a_completed_one_its_nodes():
     assert text == "12 FAILED (NonZeroExitCode) NonZeroExitCode 0:09\n13 COMPLETED n1 None 0:09\n"
 
 
+@pytest.mark.parametrize(
+    ("letters", "line"),
+    [("%5|", "%5|"), ("%1%", "N"), ("%.5", "  N/A"), ("a%5b%", "aN/A  "), ("%5%T", "N/A  TPENDING"), ("%%", "")],
+)
+def test_a_width_without_a_letter_is_the_first_column_without_one(letters, line):
+    assert queue_text([a_held_job()], "-h", "-o", letters)[0] == f"{line}\n"
+
+
 def test_reasons_in_slurms_words():
     killed = a_job(state="FAILED", reason=Reason.RAISED_SIGNAL, end=End(signal=9), ended_at=NOON)
     held = a_job(reason=Reason.REQUEUED_HELD)
+    special = a_job(state="SPECIAL_EXIT", reason=Reason.REQUEUED_HELD)
     drained = a_job(reason=Reason.NODES_NOT_AVAILABLE, reason_detail="n4")
     named = a_job(reason=Reason.NODES_NOT_AVAILABLE, reason_detail="n4", asked={"node_list": ("n4",)})
-    shown = [queue_text([job], "-t", "all", "-h", "-o", "%r")[0] for job in (killed, held, drained, named)]
+    shown = [queue_text([job], "-t", "all", "-h", "-o", "%r")[0] for job in (killed, held, special, drained, named)]
     assert shown == [
         "RaisedSignal:9(Killed)\n",
         "job requeued in held state\n",
+        "job requeued in special exit state\n",
         "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions\n",
         "ReqNodeNotAvail, UnavailableNodes:n4\n",
     ]

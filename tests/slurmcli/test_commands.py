@@ -241,9 +241,10 @@ async def test_scontrol_of_anothers_job(bridge: Bridge):
 
 async def test_scontrol_requeue_of_a_waiting_job(bridge: Bridge):
     job = await bridge.submit(hold=True)
-    assert await bridge.run("scontrol", "requeue", str(job.id)) == failed(
-        f"Job is pending execution for job {job.id}\n"
-    )
+    for words in (["requeue"], ["requeuehold"], ["requeuehold", "State=SpecialExit"]):
+        assert await bridge.run("scontrol", *words, str(job.id)) == failed(
+            f"Job is pending execution for job {job.id}\n"
+        )
 
 
 async def test_scontrol_suspends_and_resumes(bridge: Bridge):

@@ -341,7 +341,7 @@ class LocalBackend:
     async def signal(self, job_id: int, attempt: int, number: int, to: Target) -> None:
         await self._ask(job_id, attempt, {"do": "signal", "number": number, "to": to})
 
-    async def stop(self, job_id: int, attempt: int, why: Literal["cancel", "requeue"]) -> None:
+    async def stop(self, job_id: int, attempt: int, why: Literal["cancel", "requeue", "node_fail"]) -> None:
         path = self._path(job_id, attempt)
         try:
             await control.ask(path, 0, {"do": "stop", "why": why})
