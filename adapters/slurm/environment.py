@@ -30,7 +30,7 @@ def for_batch(job: Job, nodes: Sequence[Share], user: User, site: Site, submitte
     return environment
 
 
-_OF_AN_OUTER_JOB = ("SLURM_BRIDGE_AGENT", "SLURM_BRIDGE_KEY_FILE", "BRIDGE_TOKEN_FILE")
+_OF_AN_OUTER_JOB = ("BRIDGE_AGENT", "BRIDGE_KEY_FILE", "BRIDGE_TOKEN_FILE")
 """Ways to the agent of the job that sbatch was called in; this job has its own."""
 
 

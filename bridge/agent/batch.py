@@ -73,8 +73,8 @@ def marks(job: launch.Launch, directory: str, node_index: int) -> Dict[str, str]
     """How the commands inside the job find their node's step service and the bridge."""
     node = job.nodes[node_index]
     return {
-        "SLURM_BRIDGE_AGENT": f"{node.address}:{node.port}",
-        "SLURM_BRIDGE_KEY_FILE": f"{directory}/{launch.KEY}",
+        "BRIDGE_AGENT": f"{node.address}:{node.port}",
+        "BRIDGE_KEY_FILE": f"{directory}/{launch.KEY}",
         "BRIDGE_TOKEN_FILE": f"{directory}/{launch.TOKEN}",
         "BRIDGE_SOCKET": job.socket,
     }

@@ -147,11 +147,9 @@ class Step:
         return sum(len(part["ranks"]) for part in self.parts)
 
     def _read_key(self) -> bytes:
-        path = self.environment.get("SLURM_BRIDGE_KEY_FILE")
-        if not path or not self.environment.get("SLURM_BRIDGE_AGENT"):
-            raise Fatal(
-                "error: not within a job of the bridge: SLURM_BRIDGE_AGENT and SLURM_BRIDGE_KEY_FILE are not set"
-            )
+        path = self.environment.get("BRIDGE_KEY_FILE")
+        if not path or not self.environment.get("BRIDGE_AGENT"):
+            raise Fatal("error: not within a job of the bridge: BRIDGE_AGENT and BRIDGE_KEY_FILE are not set")
         try:
             with open(path, "rb") as file:
                 return bytes.fromhex(file.read(4096).decode().strip())
@@ -162,7 +160,7 @@ class Step:
 
     def create(self, wish: Any) -> None:
         """Waits for room in the allocation, with Slurm's words. Raises Fatal."""
-        host, _, port = self.environment["SLURM_BRIDGE_AGENT"].rpartition(":")
+        host, _, port = self.environment["BRIDGE_AGENT"].rpartition(":")
         address = (host, int(port))
         program = os.path.basename(self.given.program[0])
         message = {"do": "create", "wish": _as_json(wish), "name": self.given.values.get("job-name") or program}
@@ -560,7 +558,7 @@ class Step:
         self._kill_at = time.monotonic() + self._kill_wait_seconds()
 
     def _kill_wait_seconds(self) -> float:
-        text = self.environment.get("SLURM_BRIDGE_KILL_WAIT", "30")
+        text = self.environment.get("BRIDGE_KILL_WAIT", "30")
         return float(text) if text.isdigit() else 30.0
 
     def _mind_clock(self) -> None:

@@ -436,7 +436,7 @@ class Launch(Peer):
         own = dict(every[index]) if index < len(every) else {}
         own.pop("HOSTNAME", None)
         node = self.service.nodes[index]
-        own["SLURM_BRIDGE_AGENT"] = f"{node['address']}:{node['port']}"
+        own["BRIDGE_AGENT"] = f"{node['address']}:{node['port']}"
         return own
 
     # ── output ────────────────────────────────────────────────────────────────────────────────────

@@ -23,7 +23,7 @@ def end(directories: Iterable[str], journals: Iterable[Dict[str, Any]] = ()) -> 
 
     `journals`: `began` events of dead monitors.
     """
-    marks = {f"SLURM_BRIDGE_KEY_FILE={d}/{launch.KEY}".encode("utf-8", "surrogateescape") for d in directories}
+    marks = {f"BRIDGE_KEY_FILE={d}/{launch.KEY}".encode("utf-8", "surrogateescape") for d in directories}
     begun = list(journals)
     found: List[int] = []
     until = time.monotonic() + _PATIENCE_SECONDS

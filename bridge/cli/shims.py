@@ -11,7 +11,7 @@ import os
 import stat
 import sys
 
-COMMANDS = ("sbatch", "squeue", "scancel", "sacct", "scontrol", "sinfo", "srun")
+COMMANDS = ("sbatch", "squeue", "scancel", "sacct", "sacctmgr", "scontrol", "sinfo", "srun")
 
 MARK = "# A command of the bridge; written by `bridge shims`."
 """By this line a shim is known as ours."""
@@ -40,7 +40,7 @@ _SRUN = """\
 #!{python} -IS
 {mark}
 import os, sys
-if os.environ.get("SLURM_BRIDGE_AGENT"):
+if os.environ.get("BRIDGE_AGENT"):
     os.execv({python!r}, [{python!r}, "-I", "-S", "-E", {srun!r}] + sys.argv[1:])
 sys.stderr.write(
     "srun: error: the bridge starts no allocations from srun yet; put the srun line into a script and "

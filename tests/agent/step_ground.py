@@ -92,9 +92,9 @@ class Allocation:
             "PATH": os.environ["PATH"],
             "SLURM_JOB_ID": "12",
             "SLURM_JOB_NUM_NODES": str(len(self.cpus)),
-            "SLURM_BRIDGE_AGENT": f"127.0.0.1:{self.ports[0]}",
-            "SLURM_BRIDGE_KEY_FILE": str(self.directory / "key"),
-            "SLURM_BRIDGE_KILL_WAIT": "5",
+            "BRIDGE_AGENT": f"127.0.0.1:{self.ports[0]}",
+            "BRIDGE_KEY_FILE": str(self.directory / "key"),
+            "BRIDGE_KILL_WAIT": "5",
             **more,
         }
 

@@ -7,7 +7,7 @@ from bridge.agent import launch, processes, strays
 
 def test_what_a_job_left_behind_is_gone_when_its_end_is_told(tmp_path: Path):
     """Killed is not gone yet: on a busy machine a process was still seen after its job had been told lost."""
-    marked = {"SLURM_BRIDGE_KEY_FILE": f"{tmp_path}/{launch.KEY}", "PATH": os.environ["PATH"]}
+    marked = {"BRIDGE_KEY_FILE": f"{tmp_path}/{launch.KEY}", "PATH": os.environ["PATH"]}
     shell = "env -i sleep 1000 & env -i sh -c 'sleep 1000 & wait' & echo ready; wait"
     with subprocess.Popen(["sh", "-c", shell], env=marked, stdout=subprocess.PIPE, start_new_session=True) as leader:
         assert leader.stdout is not None

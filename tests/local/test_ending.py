@@ -105,9 +105,7 @@ class TestTheWarning:
 
 
 def _call_step_service(command: str) -> str:
-    host = (
-        "import os,socket,sys; h,p=os.environ['SLURM_BRIDGE_AGENT'].split(':'); s=socket.create_connection((h,int(p)))"
-    )
+    host = "import os,socket,sys; h,p=os.environ['BRIDGE_AGENT'].split(':'); s=socket.create_connection((h,int(p)))"
     talk = "s.sendall(sys.argv[1].encode()+b'\\n'); s.recv(99)"
     quoted = command.replace("'", "'\\''")
     return f"/usr/bin/python3 -I -S -c \"{host}; {talk}\" '{quoted}'"

@@ -40,12 +40,12 @@ class TestTheScript:
         async def scenario(bench: Bench) -> None:
             environment = {"PATH": "/usr/bin:/bin", "A": "x\ny", "B": "\udcff"}
             fields = {"environment": environment, "node_environment": ({"SLURMD_NODENAME": "n1"},)}
-            await bench.run('env -0 | tr "\\0" "\\1"; cat $SLURM_BRIDGE_KEY_FILE $BRIDGE_TOKEN_FILE', **fields)
+            await bench.run('env -0 | tr "\\0" "\\1"; cat $BRIDGE_KEY_FILE $BRIDGE_TOKEN_FILE', **fields)
             with open(bench.path("1.out"), "rb") as file:
                 *entries, tail = file.read().split(b"\1")
             found = dict(entry.split(b"=", 1) for entry in entries)
             data, spool = ground.data.encode(), bench.spool().encode()
-            agent = found.pop(b"SLURM_BRIDGE_AGENT")
+            agent = found.pop(b"BRIDGE_AGENT")
             found.pop(b"SLURM_TASK_PID")
             began, ends = (int(found.pop(f"SLURM_JOB_{what}_TIME".encode())) for what in ("START", "END"))
             assert ends - began == 600 and abs(began - time.time()) < 60
@@ -56,7 +56,7 @@ class TestTheScript:
                 b"A": b"x\ny",
                 b"B": b"\xff",
                 b"SLURMD_NODENAME": b"n1",
-                b"SLURM_BRIDGE_KEY_FILE": spool + b"/key",
+                b"BRIDGE_KEY_FILE": spool + b"/key",
                 b"BRIDGE_TOKEN_FILE": spool + b"/token",
                 b"BRIDGE_SOCKET": data + b"/run/bridge.sock",
             }

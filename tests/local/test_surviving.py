@@ -92,7 +92,7 @@ class TestABridgeStartedAnew:
 
     def test_does_not_list_what_was_never_asked_for_so_that_it_may_be_started(self, ground: Ground) -> None:
         async def scenario(bench: Bench) -> None:
-            group = bench.group("echo ran >>$SLURM_BRIDGE_KEY_FILE.x; exit 0")
+            group = bench.group("echo ran >>$BRIDGE_KEY_FILE.x; exit 0")
             spool.write(f"{ground.data}/spool", group, spool.launch_file(group, ground.data, [1], "boot"))
             await bench.again()
             assert bench.full == [()]

@@ -90,7 +90,7 @@ class TestUnset:
         assert batch(outer).items() >= {"SLURM_NTASKS": "3", "SLURM_JOB_ID": "12", "SLURM_ARRAY_TASK_ID": "4"}.items()
 
     def test_the_way_to_an_outer_jobs_agent_does_not(self):
-        outer = dict.fromkeys(("SLURM_BRIDGE_AGENT", "SLURM_BRIDGE_KEY_FILE", "BRIDGE_TOKEN_FILE"), "x")
+        outer = dict.fromkeys(("BRIDGE_AGENT", "BRIDGE_KEY_FILE", "BRIDGE_TOKEN_FILE"), "x")
         assert set(batch(outer)) & set(outer) == set()
 
     def test_other_variables_travel_along(self):
