@@ -22,6 +22,7 @@ from bridge.core.reasons import Reason
 from bridge.core.report import Report
 from bridge.core.request import JobRequest
 from bridge.core.users import Caller, User
+from bridge.service_accounting import Accounting
 from bridge.store.records import HistoryRow, JobQuery, NewJob, NodeMark, Outcome, StepRow
 from bridge.store.store import Store
 
@@ -92,6 +93,7 @@ class Service:
         self._backends = backends
         self._find_user = find_user
         self._now = now
+        self.accounting = Accounting(store, site, now=now)
         self._nodes: tuple[Node, ...] | None = None
         self._nodes_until = 0.0
         self._node_watchers: list[Callable[[], None]] = []

@@ -89,9 +89,7 @@ _FACTORS = ("Age", "Assoc", "FairShare", "JobSize", "Partition", "QOS")
 
 
 def _enforced(site: Site) -> str:
-    parts = ["associations"] if site.accounts else []
-    parts += ["qos"] if site.qos else []
-    return ",".join(parts) or "none"
+    return ",".join(sorted(site.enforced)) or "none"
 
 
 def _default_memory(site: Site) -> dict[str, str]:

@@ -30,6 +30,7 @@ _MOST_BYTES_READ = 64 * 1024 * 1024
 _ENVIRONMENT_OF = {
     "squeue": ("SLURM_", "SQUEUE_"),
     "sacct": ("SLURM_", "SACCT_"),
+    "sacctmgr": ("SLURM_",),
     "sinfo": ("SLURM_", "SINFO_"),
     "scancel": ("SLURM_", "SCANCEL_"),
     "scontrol": ("SLURM_", "SCONTROL_"),
@@ -379,6 +380,8 @@ def _say_unreachable(name: str, argv: list[str], failure: NoBridge) -> int:
         text = "slurm_load_partitions: " + _CONNECT_FAILURE
     elif name == "sacct":
         text = "sacct: error: " + _CONNECT_FAILURE
+    elif name == "sacctmgr":
+        text = "sacctmgr: error: Problem talking to the database: Connection refused"
     else:
         text = "slurm_load_jobs error: " + _CONNECT_FAILURE
     _print(sys.stderr, text + "\n")

@@ -1,7 +1,9 @@
 """Nodes and partitions as a backend describes them, and the site's rules. Values only."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from bridge.core.accounting import Book
 
 
 class NodeState(StrEnum):
@@ -108,8 +110,24 @@ class Site:
     qos: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """user → qualities of service granted; empty: not checked."""
     known_accounts: tuple[str, ...] = ()
+    start: Book | None = field(default=None, compare=False)
+    """The accounting that the site file describes in [accounting]; None: what the four above say."""
+    enforce: tuple[str, ...] | None = None
+    """AccountingStorageEnforce: associations | limits | qos | safe; None: as `enforced` says."""
     accept_options: tuple[str, ...] = ()
     """Options of site plug-ins (such as container-image) to record instead of refusing."""
+
+    @property
+    def enforced(self) -> frozenset[str]:
+        """What of the accounting is enforced: all of it where the site file names users, nothing elsewhere."""
+        if self.enforce is not None:
+            return frozenset(self.enforce)
+        named: set[str] = set()
+        if self.accounts or self.start is not None:
+            named |= {"associations", "limits"}
+        if self.qos or self.start is not None:
+            named |= {"qos", "limits"}
+        return frozenset(named)
 
     def partition(self, name: str) -> Partition | None:
         return next((p for p in self.partitions if p.name == name), None)

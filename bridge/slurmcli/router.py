@@ -11,7 +11,7 @@ from bridge.core.errors import BridgeError, Unavailable
 from bridge.core.users import Caller
 from bridge.identity.people import People
 from bridge.service import Service
-from bridge.slurmcli import sacct, sbatch, scancel, scontrol, sinfo, squeue, wire
+from bridge.slurmcli import sacct, sacctmgr, sbatch, scancel, scontrol, sinfo, squeue, wire
 from bridge.slurmcli.wire import Call, Reply
 from bridge.slurmcli.world import FindUser, MakeToken, World
 
@@ -19,6 +19,7 @@ Command = Callable[[World, Caller, Call], Awaitable[Reply]]
 
 COMMANDS: dict[str, Command] = {
     "sacct": sacct.run,
+    "sacctmgr": sacctmgr.run,
     "sbatch": sbatch.run,
     "scancel": scancel.run,
     "scontrol": scontrol.run,

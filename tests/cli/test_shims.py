@@ -19,6 +19,7 @@ def test_every_command_is_written_and_can_be_run(tmp_path: Path):
         "squeue",
         "scancel",
         "sacct",
+        "sacctmgr",
         "scontrol",
         "sinfo",
         "srun",

@@ -10,7 +10,7 @@ from bridge.core.job import Job, JobKey
 from bridge.core.state import Began, Ended, Event, Placed
 from bridge.core.users import Caller, User
 from bridge.service import Draft, Service
-from bridge.slurmcli import sacct, scancel, scontrol, sinfo, squeue
+from bridge.slurmcli import sacct, sacctmgr, scancel, scontrol, sinfo, squeue
 from bridge.slurmcli.wire import Call, Reply
 from bridge.slurmcli.world import World
 from bridge.store import schema
@@ -26,6 +26,7 @@ _USERS = {who: caller.user for caller in (ALICE, BOB, ROOT) for who in (caller.u
 
 _RUN = {
     "sacct": sacct.run,
+    "sacctmgr": sacctmgr.run,
     "scancel": scancel.run,
     "scontrol": scontrol.run,
     "sinfo": sinfo.run,
