@@ -14,16 +14,18 @@ import secrets
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from adapters.slurm import slurm_conf
 from adapters.slurm.scontrol_config import Installation
-from bridge import listener, settings
+from bridge import listener, settings, settings_kubernetes
 from bridge.backends.local.backend import LocalBackend
 from bridge.backends.port import Backend
 from bridge.cli import shims
 from bridge.core.errors import BridgeError, Unavailable
+from bridge.core.nodes import Node
 from bridge.identity import tls, tokens
 from bridge.identity.gate import Gate
 from bridge.identity.people import People
@@ -32,6 +34,7 @@ from bridge.reconcile.loop import Reconciler
 from bridge.rest import application
 from bridge.service import Service
 from bridge.slurmcli import router as commands
+from bridge.slurmrest import application as slurmrest
 from bridge.store import schema
 from bridge.store.records import Ages
 from bridge.store.store import Store
@@ -60,6 +63,7 @@ async def serve(found: settings.Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     make_data_directory(found.server.data_directory)
+    write_slurm_conf(found)
     make_first_schema(found.store.url)
     async with opened(found) as parts:
         app = application.make(
@@ -70,6 +74,7 @@ async def serve(found: settings.Settings) -> None:
             version=version(),
             others=[commands.make(parts.service, parts.gate.issue, parts.people.find, installation(found, parts))],
         )
+        app = slurmrest.make(app, parts.service, parts.gate, parts.people)
         certificate = certificate_of(found, socket.gethostname()) if found.server.tcp_host else None
         listeners = _listeners(found.server, app, certificate)
         tasks = [
@@ -119,6 +124,15 @@ def make_data_directory(path: Path) -> None:
         raise Unavailable(f"the data directory {path} cannot be used: {error.strerror}: {error.filename}") from error
 
 
+def write_slurm_conf(found: settings.Settings) -> None:
+    """What SLURM_CONF names in jobs; in one step, because jobs may be reading it."""
+    path = found.server.data_directory / "slurm.conf"
+    new = path.with_suffix(".new")
+    new.write_text(slurm_conf.text(found.site, found.nodes, socket.gethostname()), encoding="utf-8")
+    new.chmod(0o644)
+    new.replace(path)
+
+
 def make_first_schema(url: str) -> None:
     """Of a database without any. One that has an older schema waits for `bridge db upgrade`."""
     if schema.current(url) is None:
@@ -134,7 +148,7 @@ async def opened(found: settings.Settings) -> AsyncIterator[Parts]:
     )
     try:
         people = People(found.users)
-        backends = make_backends(found)
+        backends = make_backends(found, store.instance_id)
         gate = Gate(
             store,
             people,
@@ -148,29 +162,27 @@ async def opened(found: settings.Settings) -> AsyncIterator[Parts]:
         await store.close()
 
 
-def make_backends(found: settings.Settings) -> dict[str, Backend]:
+def make_backends(found: settings.Settings, instance: str) -> dict[str, Backend]:
     made: dict[str, Backend] = {}
     for backend in found.backends:
         nodes = [node for node in found.nodes if node.backend == backend.name]
-        made[backend.name] = LocalBackend(backend.name, str(found.server.data_directory), nodes)
+        if backend.kind == "kubernetes":
+            made[backend.name] = _kubernetes(backend, instance, nodes)
+        else:
+            made[backend.name] = LocalBackend(backend.name, str(found.server.data_directory), nodes)
     return made
 
 
-def installation(found: settings.Settings, parts: Parts) -> Installation:
-    """What `scontrol show config` tells of this bridge."""
-    uid = os.geteuid()
-    user = parts.people.find(uid)
-    server = found.server
-    return Installation(
-        host=socket.gethostname(),
-        started_at=time.time(),
-        address=server.tcp_host,
-        port=None if server.tcp_host is None else server.tcp_port,
-        user=user.name if user is not None else str(uid),
-        uid=uid,
-        data_directory=str(server.data_directory),
-        site_file=None if found.file is None else str(found.file),
-    )
+def _kubernetes(backend: settings.Backend, instance: str, nodes: Sequence[Node]) -> Backend:
+    """Imported here: its client is an extra, and takes a second to load."""
+    try:
+        from bridge.backends.kubernetes.backend import KubernetesBackend
+        from bridge.backends.kubernetes.transport import Access
+    except ImportError as error:
+        raise Unavailable(f"the backend {backend.name} needs the extra `bridge[kubernetes]`: {error}") from error
+    reach = backend.reach or settings_kubernetes.Reach()
+    profiles = {profile.name: profile for profile in backend.profiles}
+    return KubernetesBackend(backend.name, Access(reach.kubeconfig, reach.context), instance, profiles, nodes)
 
 
 def certificate_of(found: settings.Settings, host_name: str) -> tls.Certificate:

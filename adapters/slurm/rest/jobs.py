@@ -1,0 +1,718 @@
+"""A job as slurmrestd's `jobs` shows it (also `squeue --json`): the shape, and where each value comes from."""
+
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from adapters.slurm import filenames, hostlist, jobfacts, sizes
+from adapters.slurm.rest import job_words
+from adapters.slurm.rest.envelope import answer
+from adapters.slurm.rest.shapes import (
+    BOOLEAN,
+    F64,
+    INFINITE,
+    INT32,
+    INT64,
+    STRINGS,
+    TEXT,
+    U16,
+    U32,
+    U64,
+    VERSIONS,
+    Anything,
+    Encoder,
+    Fixed,
+    Flags,
+    List,
+    Nullable,
+    Record,
+    Value,
+    Written,
+    dump,
+    flags,
+    since,
+    until,
+)
+from adapters.slurm.squeue_columns import View, node_list
+from bridge.core.job import WAITING, Job, JobState
+from bridge.core.reasons import Reason
+from bridge.core.request import UNLIMITED_SECONDS, Component, JobRequest
+
+EXIT_CODE = Record(
+    "process_exit_code_verbose",
+    {
+        "status": job_words.EXIT_STATUS,
+        "return_code": U32,
+        "signal": Record("", {"id": U16, "name": TEXT}),
+    },
+)
+RESOURCES = Record(
+    "job_res",
+    {
+        "select_type": flags(
+            "CPU SOCKET CORE BOARD MEMORY ONE_TASK_PER_CORE PACK_NODES CORE_DEFAULT_DIST_BLOCK LLN LINEAR"
+        ),
+        "nodes": Record(
+            "",
+            {
+                "count": INT32,
+                "select_type": flags("AVAILABLE ONE_ROW RESERVED"),
+                "list": TEXT,
+                "whole": BOOLEAN,
+                "allocation": List(
+                    Record(
+                        "job_res_node",
+                        {
+                            "index": INT32,
+                            "name": TEXT,
+                            "cpus": Record("", {"count": INT32, "used": INT32}),
+                            "memory": Record("", {"used": INT64, "allocated": INT64}),
+                            "sockets": List(
+                                Record(
+                                    "job_res_socket",
+                                    {
+                                        "index": INT32,
+                                        "cores": List(
+                                            Record(
+                                                "job_res_core",
+                                                {
+                                                    "index": INT32,
+                                                    "status": flags("INVALID UNALLOCATED ALLOCATED IN_USE"),
+                                                },
+                                            )
+                                        ),
+                                    },
+                                )
+                            ),
+                        },
+                    )
+                ),
+            },
+        ),
+        "cpus": INT32,
+        "threads_per_core": U16,
+    },
+)
+STEP_ID = Record("slurm_step_id", {"sluid": TEXT, "job_id": U32, "step_het_component": U32, "step_id": TEXT})
+
+JOB = Record(
+    "job_info",
+    {
+        "account": TEXT,
+        "accrue_time": U64,
+        "admin_comment": TEXT,
+        "allocating_node": TEXT,
+        "array_job_id": U32,
+        "array_task_id": U32,
+        "array_max_tasks": U32,
+        "array_task_string": TEXT,
+        "association_id": INT32,
+        "batch_features": TEXT,
+        "batch_flag": BOOLEAN,
+        "batch_host": TEXT,
+        "flags": job_words.JOB_FLAGS,
+        "burst_buffer": TEXT,
+        "burst_buffer_state": TEXT,
+        "cluster": TEXT,
+        "cluster_features": TEXT,
+        "command": TEXT,
+        "comment": TEXT,
+        "container": TEXT,
+        "container_id": TEXT,
+        "contiguous": BOOLEAN,
+        "core_spec": INT32,
+        "thread_spec": INT32,
+        "cores_per_socket": U16,
+        "billable_tres": F64,
+        "cpus_per_task": U16,
+        "cpu_frequency_minimum": U32,
+        "cpu_frequency_maximum": U32,
+        "cpu_frequency_governor": U32,
+        "cpus_per_tres": TEXT,
+        "cron": TEXT,
+        "deadline": U64,
+        "delay_boot": U32,
+        "dependency": TEXT,
+        "derived_exit_code": EXIT_CODE,
+        "eligible_time": U64,
+        "end_time": U64,
+        "excluded_nodes": TEXT,
+        "exit_code": EXIT_CODE,
+        "extra": TEXT,
+        "failed_node": TEXT,
+        "features": TEXT,
+        "federation_origin": TEXT,
+        "federation_siblings_active": TEXT,
+        "federation_siblings_viable": TEXT,
+        "gres_detail": STRINGS,
+        "group_id": INT32,
+        "group_name": TEXT,
+        "het_job_id": U32,
+        "het_job_id_set": TEXT,
+        "het_job_offset": U32,
+        "job_id": INT32,
+        "job_resources": Nullable(RESOURCES),
+        "job_size_str": STRINGS,
+        "job_state": Flags(job_words.STATE),
+        "last_sched_evaluation": U64,
+        "licenses": TEXT,
+        "licenses_allocated": since(43, TEXT),
+        "mail_type": job_words.MAIL,
+        "mail_user": TEXT,
+        "max_cpus": U32,
+        "max_nodes": U32,
+        "mcs_label": TEXT,
+        "memory_per_tres": TEXT,
+        "name": TEXT,
+        "network": TEXT,
+        "nodes": TEXT,
+        "nice": INT32,
+        "tasks_per_core": U16,
+        "tasks_per_tres": U16,
+        "tasks_per_node": U16,
+        "tasks_per_socket": U16,
+        "tasks_per_board": U16,
+        "cpus": U32,
+        "node_count": U32,
+        "tasks": U32,
+        "partition": TEXT,
+        "prefer": TEXT,
+        "memory_per_cpu": U64,
+        "memory_per_node": U64,
+        "minimum_cpus_per_node": U16,
+        "minimum_tmp_disk_per_node": U32,
+        "power": Record("", {"flags": Anything({"type": "array", "items": {}})}),
+        "preempt_time": U64,
+        "preemptable_time": U64,
+        "pre_sus_time": U64,
+        "hold": BOOLEAN,
+        "priority": U32,
+        "priority_by_partition": since(42, List(Record("part_prio", {"partition": TEXT, "priority": INT32}))),
+        "profile": job_words.PROFILE,
+        "qos": TEXT,
+        "reboot": BOOLEAN,
+        "required_nodes": TEXT,
+        "required_switches": since(42, INT32),
+        "requeue": BOOLEAN,
+        "resize_time": U64,
+        "restart_cnt": INT32,
+        "resv_name": TEXT,
+        "scheduled_nodes": TEXT,
+        "segment_size": since(43, INT32),
+        "selinux_context": TEXT,
+        "shared": job_words.SHARING,
+        "step_id": since(44, STEP_ID),
+        "sockets_per_board": INT32,
+        "sockets_per_node": U16,
+        "start_time": U64,
+        "state_description": TEXT,
+        "state_reason": TEXT,
+        "standard_input": TEXT,
+        "standard_output": TEXT,
+        "standard_error": TEXT,
+        "stdin_expanded": since(43, TEXT),
+        "stdout_expanded": since(43, TEXT),
+        "stderr_expanded": since(43, TEXT),
+        "submit_time": U64,
+        "submit_line": since(44, TEXT),
+        "suspend_time": U64,
+        "system_comment": TEXT,
+        "time_limit": U32,
+        "time_minimum": U32,
+        "threads_per_core": U16,
+        "tres_bind": TEXT,
+        "tres_freq": TEXT,
+        "tres_per_job": TEXT,
+        "tres_per_node": TEXT,
+        "tres_per_socket": TEXT,
+        "tres_per_task": TEXT,
+        "tres_req_str": TEXT,
+        "tres_alloc_str": TEXT,
+        "user_id": INT32,
+        "user_name": TEXT,
+        "maximum_switch_wait_time": INT32,
+        "wckey": TEXT,
+        "current_working_directory": TEXT,
+        "minimum_switches": until(41, INT32),
+        "exclusive": until(41, flags("true false user mcs topo")),
+        "oversubscribe": until(41, BOOLEAN),
+        "show_flags": until(41, flags("ALL DETAIL MIXED LOCAL SIBLING FEDERATION FUTURE")),
+    },
+)
+JOBS_ANSWER = answer("openapi_job_info_resp", {"jobs": List(JOB), "last_backfill": U64, "last_update": U64})
+
+
+# ── values ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(slots=True)
+class Facts:
+    """A job beside what is worked out of it once."""
+
+    job: Job
+    request: JobRequest
+    component: Component
+    asked: sizes.Sizes
+    size: sizes.Sizes
+    view: View
+    recorded: Mapping[str, str]
+
+
+def facts_of(job: Job, view: View) -> Facts:
+    request = job.request
+    component = request.component
+    site = view.site
+    largest = view.fleet.largest.get(job.partition, (0, 0))
+    asked = sizes.asked_for(component, site.partition(job.partition), largest, job.priority == 0)
+    size = sizes.of(job, site, view.fleet) if job.nodes else asked
+    return Facts(job, request, component, asked, size, view, dict(request.recorded) if request.recorded else {})
+
+
+def _moment(at: float | None) -> int:
+    """0 stands for never and unknown."""
+    return 0 if at is None else int(at)
+
+
+def _accrued(f: Facts) -> int:
+    job = f.job
+    if job.eligible_at is None or (job.restarts and job.state in WAITING):
+        return 0
+    return int(job.eligible_at)
+
+
+@lru_cache(maxsize=1024)
+def exit_code(status: int, signal_number: int) -> Mapping[str, Any]:
+    """As the shell's wait status is told: a signal hides the status."""
+    if signal_number:
+        return {
+            "status": ["SIGNALED"],
+            "return_code": None,
+            "signal": {"id": signal_number, "name": signal_name(signal_number)},
+        }
+    return {
+        "status": ["ERROR" if status else "SUCCESS"],
+        "return_code": status,
+        "signal": {"id": None, "name": ""},
+    }
+
+
+def signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name.removeprefix("SIG")
+    except ValueError:
+        return str(number)
+
+
+@lru_cache(maxsize=1024)
+def _exit_code_text(status: int, signal_number: int) -> str:
+    return dump(EXIT_CODE.plain(exit_code(status, signal_number), VERSIONS[-1]))
+
+
+def _end(f: Facts) -> str:
+    end = f.job.end
+    return _exit_code_text(end.exit_status, end.signal) if end is not None else _exit_code_text(0, 0)
+
+
+def _step_id(f: Facts) -> str:
+    number = jobfacts.raw_id(f.job)
+    return (
+        f'{{"sluid":"s{f.job.id:014X}","job_id":{{"set":true,"infinite":false,"number":{number}}},'
+        '"step_het_component":{"set":false,"infinite":false,"number":0},"step_id":"entire"}'
+    )
+
+
+_STOPPED = {
+    "requeue": ("PENDING", "REQUEUED"),
+    "requeue_hold": ("PENDING", "REQUEUED"),
+    "special_exit": ("PENDING", "SPECIAL_EXIT"),
+    "node_fail": ("NODE_FAIL",),
+    "give_up": ("PENDING", "REQUEUED"),
+}
+
+
+def states(job: Job) -> tuple[str, ...]:
+    """The base state, then the flags that hide it elsewhere."""
+    match job.state:
+        case JobState.COMPLETING:
+            kind = job.stop.kind if job.stop is not None else "cancel"
+            return (*_STOPPED.get(kind, ("CANCELLED",)), "COMPLETING")
+        case JobState.CONFIGURING:
+            return ("RUNNING", "CONFIGURING")
+        case JobState.SPECIAL_EXIT:
+            return ("PENDING", "SPECIAL_EXIT")
+        case _:
+            return (job.state.value,)
+
+
+def _flags(f: Facts) -> tuple[str, ...]:
+    job, request, component = f.job, f.request, f.component
+    found = []
+    if request.kill_on_invalid_dependency is not None:
+        found.append("KILL_INVALID_DEPENDENCY" if request.kill_on_invalid_dependency else "NO_KILL_INVALID_DEPENDENCY")
+    if component.tasks is not None:
+        found.append("EXACT_TASK_COUNT_REQUESTED")
+    if job.state is JobState.RUNNING:
+        found.append("JOB_WAS_RUNNING")
+    if component.memory_per_cpu_mib is not None or component.memory_per_node_mib is not None:
+        found.append("EXACT_MEMORY_REQUESTED")
+    if not component.partitions:
+        found.append("USING_DEFAULT_PARTITION")
+    if request.wckey is None:
+        found.append("USING_DEFAULT_WCKEY")
+    if job.state in WAITING and (job.priority == 0 or job.dependency_text):
+        found.append("DEPENDENT")
+    if not component.partitions:
+        found.append("PARTITION_ASSIGNED")
+    return tuple(found)
+
+
+def _resources(f: Facts) -> Mapping[str, Any]:
+    """CPUs are counted here, not pinned to cores: no core is named."""
+    nodes = f.job.nodes
+    return {
+        "select_type": ["CPU", "MEMORY"],
+        "nodes": {
+            "count": len(nodes),
+            "select_type": ["AVAILABLE"],
+            "list": node_list(f.job),
+            "whole": f.component.exclusive == "node",
+            "allocation": [
+                {
+                    "index": index,
+                    "name": share.node,
+                    "cpus": {"count": share.cpus, "used": 0},
+                    "memory": {"used": 0, "allocated": share.memory_mib},
+                    "sockets": [],
+                }
+                for index, share in enumerate(nodes)
+            ],
+        },
+        "cpus": sum(share.cpus for share in nodes),
+        "threads_per_core": f.component.threads_per_core,
+    }
+
+
+def _resources_text(f: Facts) -> str:
+    return dump(RESOURCES.plain(_resources(f), VERSIONS[-1])) if f.job.nodes else "null"
+
+
+def _gres_detail(f: Facts) -> list[str]:
+    """For each node: `gpu:a100:2(IDX:0-1)`."""
+    found = []
+    for share in f.job.nodes:
+        parts = [
+            f"{name}:{kind}:{len(devices)}(IDX:{spans(devices)})"
+            if kind
+            else f"{name}:{len(devices)}(IDX:{spans(devices)})"
+            for name, kind, devices in share.gres
+        ]
+        if parts:
+            found.append(",".join(parts))
+    return found
+
+
+def spans(numbers: tuple[int, ...]) -> str:
+    """`0-1,3`."""
+    return hostlist.compress([f"x{number}" for number in numbers]).removeprefix("x").strip("[]")
+
+
+def _max_nodes(f: Facts) -> int:
+    component = f.component
+    if component.nodes_min is not None or component.node_sizes:
+        return f.asked.nodes_max
+    return f.asked.nodes if f.job.priority == 0 and f.job.state in WAITING else 0
+
+
+def minutes(seconds: int | None) -> float | None:
+    """Rounded up, as Slurm keeps limits."""
+    if seconds is None:
+        return None
+    return INFINITE if seconds >= UNLIMITED_SECONDS else (seconds + 59) // 60
+
+
+def _sharing(f: Facts) -> tuple[str, ...]:
+    if f.component.exclusive is not None:
+        return ("none" if f.component.exclusive == "node" else f.component.exclusive,)
+    return ("oversubscribe",) if f.component.oversubscribe else ()
+
+
+def _exclusive_of_old(f: Facts) -> tuple[str, ...]:
+    """v0.0.41 has a word of its own for whole nodes."""
+    if f.component.exclusive is None:
+        return ()
+    return ("true" if f.component.exclusive == "node" else f.component.exclusive,)
+
+
+def _was_read_by_sbatch(request: JobRequest) -> bool:
+    """sbatch itself names /dev/null and copies --cpus-per-task into the TRES of a task; slurmrestd does neither."""
+    return request.submit_line is not None
+
+
+def standard_input(request: JobRequest) -> str:
+    return request.files.stdin or ("/dev/null" if _was_read_by_sbatch(request) else "")
+
+
+def _stdin_expanded(f: Facts) -> str:
+    return filenames.stdin_path(f.job) if f.request.files.stdin else standard_input(f.request)
+
+
+def per_task(request: JobRequest) -> str:
+    if _was_read_by_sbatch(request):
+        return sizes.per_task(request.component) or ""
+    return sizes.gres_text(request.component.gres_per_task) or ""
+
+
+def _allocated_licenses(f: Facts) -> str:
+    return (f.component.licenses or "") if f.job.nodes and not f.job.is_final else ""
+
+
+def _state_reason(f: Facts) -> str:
+    return f.job.reason.value
+
+
+_TEXT_BESIDE = frozenset({Reason.RAISED_SIGNAL, Reason.NODES_NOT_AVAILABLE})
+"""Reasons of which more is told than their word."""
+
+
+def _state_description(f: Facts) -> str:
+    return jobfacts.reason_text(f.job) if f.job.reason in _TEXT_BESIDE else ""
+
+
+def _partition(f: Facts) -> str:
+    asked = f.component.partitions
+    return ",".join(asked) if f.job.state in WAITING and len(asked) > 1 else f.job.partition
+
+
+def _recorded(name: str) -> Value:
+    return lambda f: f.recorded.get(name, "")
+
+
+_VALUES: Mapping[str, Value] = {
+    "account": lambda f: f.request.account,
+    "accrue_time": _accrued,
+    "admin_comment": _recorded("admin-comment"),
+    "allocating_node": lambda f: f.request.submit_host or "localhost",
+    "array_job_id": lambda f: jobfacts.base_id(f.job) if f.request.array is not None else 0,
+    "array_task_id": lambda f: f.job.task_index,
+    "array_max_tasks": lambda f: (f.request.array.throttle or 0) if f.request.array is not None else 0,
+    "array_task_string": lambda f: (
+        (jobfacts.task_expression(f.job, jobfacts.TASK_EXPRESSION_LENGTH) or "") if f.job.task_index is None else ""
+    ),
+    "association_id": Fixed(0),
+    "batch_features": _recorded("batch"),
+    "batch_flag": Fixed(True),
+    "batch_host": lambda f: f.job.nodes[0].node if f.job.nodes else "",
+    "flags": _flags,
+    "burst_buffer": _recorded("bb"),
+    "burst_buffer_state": Fixed(""),
+    "cluster": lambda f: f.view.site.cluster_name,
+    "cluster_features": _recorded("cluster-constraint"),
+    "command": lambda f: f.request.program.command,
+    "comment": lambda f: f.request.comment,
+    "container": _recorded("container"),
+    "container_id": _recorded("container-id"),
+    "contiguous": lambda f: "contiguous" in f.recorded,
+    "core_spec": Fixed(0),
+    "thread_spec": Fixed(0x7FFE),  # Slurm's "none", with the bit that tells threads from cores taken off
+    "cores_per_socket": lambda f: f.component.cores_per_socket,
+    "billable_tres": lambda f: sum(share.cpus for share in f.job.nodes) if f.job.nodes else None,
+    "cpus_per_task": lambda f: f.asked.cpus_per_task,
+    "cpu_frequency_minimum": Fixed(None),
+    "cpu_frequency_maximum": Fixed(None),
+    "cpu_frequency_governor": Fixed(None),
+    "cpus_per_tres": lambda f: sizes.per_gpu(f.component.cpus_per_gpu),
+    "cron": Fixed(""),
+    "deadline": lambda f: _moment(f.request.deadline_at),
+    "delay_boot": Fixed(0),
+    "dependency": lambda f: f.job.dependency_text,
+    "derived_exit_code": Written(lambda f: _exit_code_text(f.job.derived_exit_status, 0)),
+    "eligible_time": lambda f: _moment(jobfacts.eligible_at(f.job)),
+    "end_time": lambda f: _moment(jobfacts.end_at(f.job, f.view.now)),
+    "excluded_nodes": lambda f: hostlist.compress(list(f.component.exclude)) if f.component.exclude else "",
+    "exit_code": Written(_end),
+    "extra": _recorded("extra"),
+    "failed_node": lambda f: f.job.reason_detail if f.job.state is JobState.NODE_FAIL else "",
+    "features": lambda f: f.component.constraint,
+    "federation_origin": Fixed(""),
+    "federation_siblings_active": Fixed(""),
+    "federation_siblings_viable": Fixed(""),
+    "gres_detail": _gres_detail,
+    "group_id": lambda f: f.request.gid,
+    "group_name": lambda f: f.view.group_of(f.request.gid),
+    "het_job_id": Fixed(0),
+    "het_job_id_set": Fixed(""),
+    "het_job_offset": Fixed(0),
+    "job_id": lambda f: jobfacts.raw_id(f.job),
+    "job_resources": Written(_resources_text),
+    "job_size_str": Fixed([]),
+    "job_state": lambda f: states(f.job),
+    "last_sched_evaluation": lambda f: _moment(f.job.started_at or f.job.submitted_at),
+    "licenses": lambda f: f.component.licenses,
+    "licenses_allocated": _allocated_licenses,
+    "mail_type": lambda f: mail_words(f.request.mail_types),
+    "mail_user": lambda f: f.request.mail_user or f.request.user,
+    "max_cpus": Fixed(0),
+    "max_nodes": _max_nodes,
+    "mcs_label": _recorded("mcs-label"),
+    "memory_per_tres": lambda f: sizes.per_gpu(f.component.memory_per_gpu_mib),
+    "name": lambda f: f.request.name,
+    "network": _recorded("network"),
+    "nodes": lambda f: node_list(f.job),
+    "nice": lambda f: f.request.nice,
+    "tasks_per_core": lambda f: f.component.tasks_per_core or INFINITE,
+    "tasks_per_tres": lambda f: f.component.tasks_per_gpu or 0,
+    "tasks_per_node": lambda f: f.component.tasks_per_node or 0,
+    "tasks_per_socket": lambda f: f.component.tasks_per_socket or INFINITE,
+    "tasks_per_board": Fixed(0),
+    "cpus": lambda f: f.size.cpus,
+    "node_count": lambda f: f.size.nodes,
+    "tasks": lambda f: f.size.tasks,
+    "partition": _partition,
+    "prefer": lambda f: f.component.prefer,
+    "memory_per_cpu": lambda f: f.asked.memory_mib if f.asked.memory_kind == "CPU" else None,
+    "memory_per_node": lambda f: None if f.asked.memory_kind == "CPU" else f.asked.memory_mib,
+    "minimum_cpus_per_node": lambda f: f.asked.cpus_per_node_min,
+    "minimum_tmp_disk_per_node": lambda f: f.component.temporary_disk_mib or 0,
+    "power": Fixed({"flags": []}),
+    "preempt_time": Fixed(0),
+    "preemptable_time": Fixed(0),
+    "pre_sus_time": lambda f: int(f.job.suspended_seconds),
+    "hold": lambda f: f.job.priority == 0,
+    "priority": lambda f: f.job.priority,
+    "priority_by_partition": Fixed([]),
+    "profile": Fixed(["NOT_SET"]),
+    "qos": lambda f: f.request.qos or "normal",
+    "reboot": Fixed(False),
+    "required_nodes": lambda f: hostlist.compress(list(f.component.node_list)) if f.component.node_list else "",
+    "required_switches": Fixed(0),
+    "requeue": lambda f: f.request.requeue is not False,
+    "resize_time": Fixed(0),
+    "restart_cnt": lambda f: f.job.restarts,
+    "resv_name": lambda f: f.request.reservation,
+    "scheduled_nodes": Fixed(""),
+    "segment_size": Fixed(0),
+    "selinux_context": _recorded("context"),
+    "shared": _sharing,
+    "step_id": Written(_step_id),
+    "sockets_per_board": Fixed(0),
+    "sockets_per_node": lambda f: f.component.sockets_per_node,
+    "start_time": lambda f: _moment(jobfacts.start_at(f.job, f.view.now)),
+    "state_description": _state_description,
+    "state_reason": _state_reason,
+    "standard_input": lambda f: standard_input(f.request),
+    "standard_output": lambda f: f.request.files.stdout or filenames.default_output(f.job),
+    "standard_error": lambda f: f.request.files.stderr,
+    "stdin_expanded": _stdin_expanded,
+    "stdout_expanded": lambda f: filenames.stdout_path(f.job),
+    "stderr_expanded": lambda f: filenames.stderr_path(f.job),
+    "submit_time": lambda f: int(f.job.submitted_at),
+    "submit_line": lambda f: f.request.submit_line,
+    "suspend_time": lambda f: _moment(f.job.suspended_at),
+    "system_comment": Fixed(""),
+    "time_limit": lambda f: minutes(f.job.time_limit_seconds),
+    "time_minimum": lambda f: minutes(f.request.time_min_seconds) or 0,
+    "threads_per_core": lambda f: f.component.threads_per_core,
+    "tres_bind": _recorded("tres-bind"),
+    "tres_freq": _recorded("gpu-freq"),
+    "tres_per_job": lambda f: sizes.gres_text(f.component.gres_per_job),
+    "tres_per_node": lambda f: sizes.gres_text(f.component.gres_per_node),
+    "tres_per_socket": lambda f: sizes.gres_text(f.component.gres_per_socket),
+    "tres_per_task": lambda f: per_task(f.request),
+    "tres_req_str": lambda f: sizes.tres_text(f.asked.tres),
+    "tres_alloc_str": lambda f: sizes.tres_text(sizes.allocated(f.job)) if f.job.nodes else "",
+    "user_id": lambda f: f.request.uid,
+    "user_name": lambda f: f.request.user,
+    "maximum_switch_wait_time": Fixed(0),
+    "wckey": lambda f: f.request.wckey,
+    "current_working_directory": lambda f: f.request.working_directory,
+    "minimum_switches": Fixed(0),
+    "exclusive": _exclusive_of_old,
+    "oversubscribe": lambda f: f.component.oversubscribe,
+    "show_flags": Fixed(["ALL", "DETAIL", "LOCAL"]),
+}
+
+
+_MAIL_WORDS = {
+    "TIME_LIMIT": "TIME=100%",
+    "TIME_LIMIT_90": "TIME=90%",
+    "TIME_LIMIT_80": "TIME=80%",
+    "TIME_LIMIT_50": "TIME=50%",
+    "INVALID_DEPEND": "INVALID_DEPENDENCY",
+}
+_MAIL_ALL = ("BEGIN", "END", "FAIL", "REQUEUE", "STAGE_OUT", "INVALID_DEPENDENCY")
+
+
+def mail_words(types: tuple[str, ...]) -> tuple[str, ...]:
+    """sbatch's words for occasions in slurmrestd's spelling and order."""
+    if not types:
+        return ()
+    met: set[str] = set()
+    for one in types:
+        if one == "ALL":
+            met.update(_MAIL_ALL)
+        elif one != "NONE":
+            met.add(_MAIL_WORDS.get(one, one))
+    return tuple(known for known in job_words.MAIL.of.words if known in met)
+
+
+@lru_cache(maxsize=len(VERSIONS))
+def _encoder(version: int) -> Encoder:
+    return Encoder(JOB, _VALUES, version)
+
+
+def text(job: Job, view: View, version: int) -> str:
+    """One job as JSON."""
+    return _encoder(version)(facts_of(job, view))
+
+
+LISTED_STATE = Record("", {"job_id": TEXT, "state": Flags(job_words.STATE)})
+STATES_ANSWER = answer("job_state_resp", {"jobs": Nullable(List(LISTED_STATE))})
+"""slurmrestd's schema takes it for an answer of `jobs`; what it really sends is this."""
+
+KILLED = Record(
+    "kill_jobs_resp_job",
+    {
+        "error": Record("", {"string": TEXT, "code": INT32, "message": TEXT}),
+        "step_id": TEXT,
+        "job_id": U32,
+        "federation": Record("", {"sibling": TEXT}),
+    },
+)
+KILL_ANSWER = answer("openapi_kill_job_resp", {"status": List(KILLED)})
+KILL_MANY_ANSWER = answer("openapi_kill_jobs_resp", {"status": List(KILLED)})
+CHANGED = Record(
+    "job_array_response_msg_entry",
+    {"job_id": INT32, "step_id": TEXT, "error": TEXT, "error_code": INT32, "why": TEXT},
+)
+CHANGE_ANSWER = answer(
+    "openapi_job_post_response",
+    {
+        "results": Nullable(List(CHANGED)),
+        "job_id": until(41, TEXT),
+        "step_id": until(41, TEXT),
+        "job_submit_user_msg": until(41, TEXT),
+    },
+    required=False,
+)
+
+
+def failed_kill(step: str, job_id: int | None, number: int, text: str) -> dict[str, Any]:
+    """One job that a signal could not be sent to."""
+    return {
+        "error": {"string": text, "code": number, "message": text},
+        "step_id": step,
+        "job_id": job_id,
+        "federation": {"sibling": ""},
+    }
+
+
+def listed_states(job: Job) -> list[dict[str, Any]]:
+    """`jobs/state` names every task of an array, those that still wait too."""
+    words = states(job)
+    if job.task_index is not None:
+        return [{"job_id": job.display_id, "state": words}]
+    if job.waiting is not None:
+        return [{"job_id": f"{job.id}_{index}", "state": words} for index in job.waiting]
+    return [{"job_id": str(job.id), "state": words}]

@@ -1,0 +1,44 @@
+"""What slurmrestd serves, path by path: the table that the server routes by and OpenAPI is made from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from adapters.slurm.rest.shapes import TEXT, Record, Shape
+
+Half = Literal["slurm", "slurmdb", "util"]
+Method = Literal["GET", "POST", "DELETE"]
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    half: Half
+    method: Method
+    path: str
+    """Behind the version, without slashes at its ends: `job/{job_id}`."""
+    operation: str
+    """`get_job`; with half and version it names the operation: `slurm_v0044_get_job`."""
+    summary: str
+    answer: Record
+    query: Mapping[str, Shape] | None = None
+    query_parser: str = ""
+    """slurmrestd's name for the query, in warnings of unknown parameters."""
+    body: Record | None = None
+    since: int = 41
+    slash: bool = False
+    """Listed with a slash at its end; both forms are served."""
+    failure: str = ""
+    """What it says when the controller does not answer it; parameters in braces are filled in."""
+    source: str = ""
+    empty: Mapping[str, Any] = field(default_factory=dict)
+    """What its answer holds beside that."""
+    asks_nobody: bool = False
+    """It is answered whatever the token is worth."""
+
+    @property
+    def parameters(self) -> list[str]:
+        return [part[1:-1] for part in self.path.split("/") if part.startswith("{")]
+
+
+TIME = TEXT
+"""A point in time in a query: epoch seconds, or as sbatch takes it."""

@@ -1,0 +1,69 @@
+"""The part of an address behind the question mark, read by the path's table."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from adapters.slurm import timespec, values
+from adapters.slurm.rest import envelope, parsing
+from adapters.slurm.rest.envelope import Error, Said
+from adapters.slurm.rest.parsing import Failed
+from adapters.slurm.rest.shapes import Flags
+from bridge.slurmrest.asking import Ask
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    found: Mapping[str, Any]
+    source: str
+    """slurmrestd's name of what handles the request, for errors."""
+
+    def text(self, name: str) -> str | None:
+        value: str | None = self.found.get(name)
+        return value
+
+    def words(self, name: str) -> tuple[str, ...]:
+        value: tuple[str, ...] = self.found.get(name, ())
+        return value
+
+    def moment(self, name: str, now: float) -> int | None:
+        """Epoch seconds."""
+        value = self.text(name)
+        if not value:
+            return None
+        if value.isascii() and value.isdigit() and len(value) < 16:
+            return int(value)
+        try:
+            return int(timespec.parse_begin(value, now))
+        except values.BadValue as bad:
+            problem = Error(f"Parsing of {value} for timestamp failed", envelope.NOT_CONVERTED, f"#/{name}/")
+            raise NotRead(problem, self.source) from bad
+
+
+class NotRead(Failed):
+    """Both what is wrong and that the query is refused for it are told."""
+
+    def __init__(self, first: Error, source: str) -> None:
+        super().__init__(Error("Rejecting request. Failure parsing query.", envelope.INVALID_QUERY, source))
+        self.first = first
+
+
+def read(ask: Ask, source: str) -> Query:
+    """Unknown parameters are warned of, unknown words of flags are errors that stop nothing."""
+    known = ask.path.query or {}
+    found: dict[str, Any] = {}
+    for name, shape in known.items():
+        if name in ask.query:
+            value = ask.query[name]
+            if isinstance(shape, Flags):
+                words = value.split(",") if value else []
+                found[name] = parsing.flags(words, shape, ask.version, f"#/{name}/", ask.said)
+            else:
+                found[name] = parsing.text(value, f"#/{name}/", Said())
+    parsing.warn_of_unknown(ask.query, known.keys(), "#/", ask.said, ask.path.query_parser)
+    return Query(found, source)
+
+
+def stamp(at: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(at))
