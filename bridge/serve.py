@@ -185,6 +185,23 @@ def _kubernetes(backend: settings.Backend, instance: str, nodes: Sequence[Node])
     return KubernetesBackend(backend.name, Access(reach.kubeconfig, reach.context), instance, profiles, nodes)
 
 
+def installation(found: settings.Settings, parts: Parts) -> Installation:
+    """What `scontrol show config` tells of this bridge."""
+    uid = os.geteuid()
+    user = parts.people.find(uid)
+    server = found.server
+    return Installation(
+        host=socket.gethostname(),
+        started_at=time.time(),
+        address=server.tcp_host,
+        port=None if server.tcp_host is None else server.tcp_port,
+        user=user.name if user is not None else str(uid),
+        uid=uid,
+        data_directory=str(server.data_directory),
+        site_file=None if found.file is None else str(found.file),
+    )
+
+
 def certificate_of(found: settings.Settings, host_name: str) -> tls.Certificate:
     server = found.server
     if server.tls_certificate is not None and server.tls_key is not None:

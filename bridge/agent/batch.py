@@ -64,6 +64,8 @@ def make_environment(job: launch.Launch, directory: str) -> Dict[str, str]:
     environment.update(job.node_environment[0])
     environment.update(marks(job, directory, 0))
     environment["SLURM_TASK_PID"] = str(os.getpid())
+    if job.slurm_conf:
+        environment["SLURM_CONF"] = job.slurm_conf
     if job.bin:
         environment["PATH"] = f"{job.bin}:{environment.get('PATH') or _DEFAULT_PATH}"
     return environment

@@ -68,6 +68,8 @@ class Launch:
     poke: str
     bin: str
     socket: str
+    slurm_conf: str
+    """Empty: there is none on this node."""
     boot_id: Optional[str]
     raw: Dict[str, Any] = field(repr=False)
 
@@ -107,6 +109,7 @@ def _launch(raw: Dict[str, Any]) -> Launch:
         poke=raw.get("poke") or "",
         bin=raw.get("bin") or "",
         socket=raw.get("socket") or "",
+        slurm_conf=raw.get("slurm_conf") or "",
         boot_id=raw.get("boot_id"),
         raw=raw,
     )

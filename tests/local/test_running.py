@@ -59,6 +59,7 @@ class TestTheScript:
                 b"BRIDGE_KEY_FILE": spool + b"/key",
                 b"BRIDGE_TOKEN_FILE": spool + b"/token",
                 b"BRIDGE_SOCKET": data + b"/run/bridge.sock",
+                b"SLURM_CONF": data + b"/slurm.conf",
             }
             assert re.fullmatch(rb"127\.0\.0\.1:\d+", agent)
             assert tail == b"00fftoken"

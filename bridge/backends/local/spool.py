@@ -36,6 +36,7 @@ def launch_file(group: Group, data_folder: str, ports: Sequence[int], boot_id: s
         "poke": f"{data_folder}/run/poke.sock",
         "bin": f"{data_folder}/bin",
         "socket": f"{data_folder}/run/bridge.sock",
+        "slurm_conf": f"{data_folder}/slurm.conf",
         "boot_id": boot_id,
     }
 
