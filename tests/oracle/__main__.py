@@ -56,7 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     done = records.chosen(recording.cases, version=arguments.version)
     http = [case for case in done if case.is_http] if any(case.is_http for case in wanted) else []
     found = _replay([case for case in wanted if not case.is_http], http, recording, arguments.clusters)
-    results = [(case, found[case.id]) for case in wanted]
+    not_done = [Difference("replay", "a replay", "not done: its cluster did not come up")]
+    results = [(case, found.get(case.id, not_done)) for case in wanted]
     _print(results, show=arguments.show)
     return 0 if all(not differences for _, differences in results) else 1
 
@@ -158,7 +159,7 @@ def _work(
                 with _bridge(root / f"own{number}", everybody, unit.variant) as bridge:
                     _do(unit, bridge, log_folder, everybody, recording, found)
                 continue
-            if usual is None:
+            if usual is None:  # one that does not start ends this worker; the others go on
                 usual = stack.enter_context(_bridge(root / "usual", everybody, unit.variant))
             _do(unit, usual, log_folder, everybody, recording, found)
 

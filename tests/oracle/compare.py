@@ -2,7 +2,7 @@
 
 import dataclasses
 import datetime
-import re
+import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -140,15 +140,19 @@ def _files(expected: Record, actual: Record, known: Known) -> Iterator[Differenc
 
 
 def sentence(difference: Difference) -> str:
-    """Several lines for a text of several lines."""
-    expected, actual = (_shown(value) for value in (difference.expected, difference.actual))
-    return f"  {difference.path}\n    Slurm: {expected}\n    ours:  {actual}"
+    """Several lines; of texts of several lines only what differs, with the line before."""
+    expected, actual = difference.expected, difference.actual
+    if isinstance(expected, str) and isinstance(actual, str) and max(expected.count("\n"), actual.count("\n")) > 1:
+        lines = difflib.unified_diff(_lines(expected), _lines(actual), n=1, lineterm="")
+        return "\n    ".join([f"  {difference.path}  (- Slurm, + ours)", *list(lines)[2:]])
+    return f"  {difference.path}\n    Slurm: {_shown(expected)}\n    ours:  {_shown(actual)}"
+
+
+def _lines(text: str) -> list[str]:
+    return [repr(line)[1:-1] for line in text.splitlines(keepends=True)]
 
 
 def _shown(value: Any) -> str:
     if value is None:
         return "(nothing)"
-    if not isinstance(value, str):
-        return repr(value)
-    lines = [repr(line)[1:-1] for line in re.split(r"(?<=\n)", value) if line] or [""]
-    return lines[0] if len(lines) == 1 else "\n      | " + "\n      | ".join(lines)
+    return repr(value)[1:-1] if isinstance(value, str) else repr(value)

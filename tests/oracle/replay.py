@@ -174,7 +174,7 @@ class Replay:
 
     def _records(self, job_id: str) -> list[dict[str, str]]:
         ran = self._bridge.run("scontrol", "show", "job", job_id, as_user=self._bridge.owner)
-        return [read_record(block) for block in ran.out.split("\n\n") if block.strip() and ran.code == 0]
+        return [harness.read_record(block) for block in ran.out.split("\n\n") if block.strip() and ran.code == 0]
 
     def _rows(self, job_id: str) -> list[dict[str, str]]:
         words = ("-n", "-P", f"--delimiter={_SEPARATOR}", "-j", job_id, "-o", ",".join(SACCT_FIELDS))
@@ -272,23 +272,3 @@ def _base_id(expect: Mapping[str, Any]) -> str:
 
 def _contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
-
-
-_FIELD = re.compile(r"(?:^|\s)([A-Za-z][\w:/]*)=")
-_TO_THE_END = frozenset(
-    {"JobName", "Comment", "AdminComment", "SystemComment", "Extra", "Command", "SubmitLine", "WorkDir"}
-    | {"StdErr", "StdIn", "StdOut"}
-)
-
-
-def read_record(text: str) -> dict[str, str]:
-    """`Key=Value` words of one record; texts that users choose go on to the line's end."""
-    record: dict[str, str] = {}
-    for line in text.splitlines():
-        at = 0
-        while (found := _FIELD.search(line, at)) is not None:
-            name = found[1]
-            after = None if name in _TO_THE_END else _FIELD.search(line, found.end())
-            record.setdefault(name, line[found.end() : after.start() if after else len(line)].rstrip())
-            at = after.start() if after else len(line)
-    return record
