@@ -11,11 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from adapters.kubernetes.profile import Profile
 from bridge import settings_cluster, settings_reader
 from bridge.core.errors import Refused
 from bridge.core.nodes import Node, Site
 from bridge.core.users import User
 from bridge.settings_cluster import Machine
+from bridge.settings_kubernetes import Reach
 
 SYSTEM_SITE_FILE = Path("/etc/bridge/site.toml")
 SYSTEM_DATA_DIRECTORY = Path("/var/lib/bridge")
@@ -59,7 +61,11 @@ class Store:
 class Backend:
     name: str
     kind: str
-    """local"""
+    """local | kubernetes"""
+    reach: Reach | None = None
+    """How its cluster is reached, where it is a Kubernetes one."""
+    profiles: tuple[Profile, ...] = ()
+    """What its partitions are there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +135,7 @@ def read(text: str, file: Path | None, environ: Mapping[str, str], machine: Mach
         file=file,
         server=server,
         store=_store(root.table("store"), server.data_directory),
-        backends=tuple(Backend(name, kind) for name, kind in cluster.backends),
+        backends=tuple(_backend(name, kind, cluster) for name, kind in cluster.backends),
         nodes=cluster.nodes,
         site=cluster.site,
         users=settings_cluster.read_users(root, problems),
@@ -138,6 +144,12 @@ def read(text: str, file: Path | None, environ: Mapping[str, str], machine: Mach
     root.close()
     problems.raise_if_any()
     return made
+
+
+def _backend(name: str, kind: str, cluster: settings_cluster.Cluster) -> Backend:
+    partitions = [partition.name for partition in cluster.site.partitions if partition.backend == name]
+    profiles = tuple(cluster.profiles[one] for one in partitions if one in cluster.profiles)
+    return Backend(name, kind, cluster.kubernetes.get(name), profiles)
 
 
 def _server(table: settings_reader.Table, default_directory: Path, problems: settings_reader.Problems) -> Server:

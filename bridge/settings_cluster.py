@@ -8,15 +8,17 @@ import pwd
 import re
 import socket
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from adapters.kubernetes.profile import Profile
 from adapters.slurm import hostlist
 from bridge.core.nodes import Node, Partition, Site
 from bridge.core.users import User
+from bridge.settings_kubernetes import Reach, read_profile, read_reach
 from bridge.settings_reader import Problems, Said, Table
 
-BACKEND_KINDS = ("local",)
+BACKEND_KINDS = ("local", "kubernetes")
 VIRTUAL_NODES = 4
 MAX_NODES = 10_000
 DAY_SECONDS = 86400
@@ -65,13 +67,19 @@ class Cluster:
     """(name, kind)"""
     nodes: tuple[Node, ...]
     site: Site
+    kubernetes: dict[str, Reach] = field(default_factory=dict)
+    """By the names of backends that are Kubernetes clusters."""
+    profiles: dict[str, Profile] = field(default_factory=dict)
+    """By partition, of those that lie on Kubernetes."""
 
 
 def read(root: Table, machine: Machine, problems: Problems) -> Cluster:
-    backends = _backends(root)
+    reaches: dict[str, Reach] = {}
+    profiles: dict[str, Profile] = {}
+    backends = _backends(root, reaches)
     nodes = _nodes(root, [name for name, _ in backends], machine)
-    partitions = _partitions(root, [name for name, _ in backends], nodes)
-    return Cluster(backends, nodes, _with_default_memory(_site(root, partitions)))
+    partitions = _partitions(root, [name for name, _ in backends], nodes, reaches, profiles)
+    return Cluster(backends, nodes, _with_default_memory(_site(root, partitions)), reaches, profiles)
 
 
 def _with_default_memory(site: Site) -> Site:
@@ -88,11 +96,13 @@ def _with_default_memory(site: Site) -> Site:
     )
 
 
-def _backends(root: Table) -> tuple[tuple[str, str], ...]:
+def _backends(root: Table, reaches: dict[str, Reach]) -> tuple[tuple[str, str], ...]:
     found: list[tuple[str, str]] = []
     for table in root.tables("backends"):
         name = _name(table, [name for name, _ in found])
         found.append((name, table.choice("kind", "local", BACKEND_KINDS)))
+        if found[-1][1] == "kubernetes":
+            reaches[name] = read_reach(table)
         table.close()
     return tuple(found) or (("local", "local"),)
 
@@ -183,11 +193,20 @@ def _gres(table: Table) -> tuple[tuple[str, str | None, int], ...]:
 # ── partitions ────────────────────────────────────────────────────────────────────────────────────
 
 
-def _partitions(root: Table, backends: Sequence[str], nodes: Sequence[Node]) -> tuple[Partition, ...]:
+def _partitions(
+    root: Table,
+    backends: Sequence[str],
+    nodes: Sequence[Node],
+    reaches: Collection[str],
+    profiles: dict[str, Profile],
+) -> tuple[Partition, ...]:
     found: list[Partition] = []
     tables = root.tables("partitions")
     for table in tables:
         found.append(_partition(table, [p.name for p in found], backends, nodes, is_only=len(tables) == 1))
+        if found[-1].backend in reaches:
+            profiles[found[-1].name] = read_profile(table, found[-1])
+        table.close()
         if found[-1].is_default and any(p.is_default for p in found[:-1]):
             table.wrong("default", True, "one default partition only")
     return tuple(found) or (_default_partition(backends[0], nodes),)
@@ -237,7 +256,6 @@ def _partition(
         table.wrong("default_time_seconds", default, f"at most max_time_seconds, {limit}")
     if partition.max_nodes is not None and partition.min_nodes > partition.max_nodes:
         table.wrong("min_nodes", partition.min_nodes, f"at most max_nodes, {partition.max_nodes}")
-    table.close()
     return partition
 
 

@@ -149,7 +149,13 @@ class TestMistakes:
             ("nodes = 3", "nodes: found 3, expected tables: [[nodes]]"),
             ("nodes = [3]", "nodes: found [3], expected tables: [[nodes]]"),
             ("[[nodes]]\ncpus = 1\nmemory_mib = 1", 'nodes[0].name: found nothing, expected node names, such as "n[1-4]"'),
-            ('[[backends]]\nname = "x"\nkind = "ray2"', "backends[0].kind: found 'ray2', expected one of \"local\""),
+            ('[[backends]]\nname = "x"\nkind = "ray2"', "backends[0].kind: found 'ray2', expected one of \"local\", \"kubernetes\""),
+            (
+                '[[backends]]\nname = "k"\nkind = "kubernetes"\n[[nodes]]\nname = "n1"\ncpus = 1\nmemory_mib = 1\n'
+                '[[partitions]]\nname = "a"',
+                'partitions[0].kubernetes.image: found nothing, expected the image in which jobs run, such as '
+                '"registry.example.org/hpc/base:12"',
+            ),
             ('[[users]]\nname = "x"', "users[0].uid: found nothing, expected the user's number"),
             ("[cluster]\nmax_array_size = true", "cluster.max_array_size: found true, expected a whole number from 1 to 4000001"),
             ("[retention]\njobs_days = nan", "retention.jobs_days: found nan, expected a number of at least 0"),

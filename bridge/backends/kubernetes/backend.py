@@ -478,7 +478,7 @@ class KubernetesBackend:
         if "error" in answer:
             raise BridgeError(f"the monitor of job {job_id} refused {wish['do']}: {answer['error']}")
 
-    async def stop(self, job_id: int, attempt: int, why: Literal["cancel", "requeue"]) -> None:
+    async def stop(self, job_id: int, attempt: int, why: Literal["cancel", "requeue", "node_fail"]) -> None:
         found = self._attempts.get((job_id, attempt))
         if found is None:
             # Perhaps a Secret is there, whose Job was never made.
