@@ -124,7 +124,7 @@ class Job:
     attempt: int = 0
     """Placements so far; names every effect of the one in force."""
     restarts: int = 0
-    """Requeues after a start: SLURM_RESTART_COUNT."""
+    """Requeues so far: SLURM_RESTART_COUNT."""
     begin_at: float | None = None
     """Not before; from --begin, or two minutes ahead after a requeue."""
     nodes: tuple[Share, ...] = ()

@@ -431,7 +431,7 @@ def _not_started(job: Job, event: NotStarted) -> Step:
         )
         return ended, [Forget(event.attempt), WakeDependants(job.id)]
     if job.stop is not None:
-        again, rest = _queue_again(job, event.at, job.stop.kind, was_started=False)
+        again, rest = _queue_again(job, event.at, job.stop.kind)
         return again, [Forget(event.attempt), *rest]
     again = job.changed(
         state=JobState.PENDING,
@@ -450,7 +450,7 @@ def _end(job: Job, event: Ended) -> Step:
     if job.stop is not None and job.stop.kind == "node_fail":
         return _fail_node(job, event.at, event.attempt, job.reason_detail, event.end)
     if job.stop is not None and job.stop.kind != "cancel":
-        again, rest = _queue_again(job, event.at, job.stop.kind, was_started=job.started_at is not None)
+        again, rest = _queue_again(job, event.at, job.stop.kind)
         return again, [Forget(event.attempt), *rest]
     state, reason, detail, end = judge_end(event.end, cancelled=job.stop is not None)
     if state is JobState.NODE_FAIL:
@@ -509,7 +509,7 @@ def _lose(job: Job, event: Lost) -> Step:
         )
         return ended, [Forget(event.attempt), WakeDependants(job.id)]
     if job.stop is not None and job.stop.kind != "node_fail":
-        again, rest = _queue_again(job, event.at, job.stop.kind, was_started=job.started_at is not None)
+        again, rest = _queue_again(job, event.at, job.stop.kind)
         return again, [Forget(event.attempt), *rest]
     return _fail_node(job, event.at, event.attempt, event.why, End(signal=1, cause="node_fail", detail=event.why))
 
@@ -517,7 +517,7 @@ def _lose(job: Job, event: Lost) -> Step:
 def _fail_node(job: Job, at: float, attempt: int, why: str, end: End) -> Step:
     """A lost node requeues the job where it may be, and ends it as NODE_FAIL otherwise."""
     if job.request.requeue is not False:
-        again, rest = _queue_again(job, at, "requeue", was_started=job.started_at is not None)
+        again, rest = _queue_again(job, at, "requeue")
         return replace(again, reason_detail=why), [Forget(attempt), *rest]
     ended = job.changed(
         state=JobState.NODE_FAIL,
@@ -531,16 +531,23 @@ def _fail_node(job: Job, at: float, attempt: int, why: str, end: End) -> Step:
     return ended, [Forget(attempt), WakeDependants(job.id)]
 
 
-def _queue_again(job: Job, at: float, kind: str, *, was_started: bool) -> Step:
-    """PENDING once more, same id. `kind` as in `Stop.kind`."""
+def _queue_again(job: Job, at: float, kind: str) -> Step:
+    """PENDING once more, same id. `kind` as in `Stop.kind`. As in Slurm every requeue counts as a restart, also of
+    a job that never began; a hold that was not released, and a later time to begin, still hold."""
     hold = kind in ("requeue_hold", "special_exit")
+    if hold:
+        reason = Reason.REQUEUED_HELD
+    elif job.priority == 0:
+        reason = Reason.HELD_ADMIN if job.held_by_admin else Reason.HELD_USER
+    else:
+        reason = Reason.BEGIN_TIME
     return job.changed(
         state=JobState.SPECIAL_EXIT if kind == "special_exit" else JobState.PENDING,
-        reason=Reason.REQUEUED_HELD if hold else Reason.BEGIN_TIME,
+        reason=reason,
         reason_detail="",
-        priority=0 if hold else job.priority or 1,
-        restarts=job.restarts + (1 if was_started else 0),
-        begin_at=at + REQUEUE_DELAY_SECONDS,
+        priority=0 if hold else job.priority,
+        restarts=job.restarts + 1,
+        begin_at=max(job.begin_at or 0.0, at + REQUEUE_DELAY_SECONDS),
         eligible_at=None,
         started_at=None,
         ended_at=None,
@@ -554,7 +561,7 @@ def _queue_again(job: Job, at: float, kind: str, *, was_started: bool) -> Step:
 
 def _requeue_final(job: Job, event: Requeued) -> Step:
     kind = "special_exit" if event.special_exit else "requeue_hold" if event.hold else "requeue"
-    return _queue_again(job, event.at, kind, was_started=job.attempt > 0)
+    return _queue_again(job, event.at, kind)
 
 
 def _hold_waiting_again(job: Job, event: Requeued) -> Step:
@@ -654,8 +661,6 @@ def broken_invariants(job: Job) -> list[str]:
         wrong.append("the time of a suspension is on record exactly while suspended")
     if job.held_by_admin and job.priority > 0:
         wrong.append("held by an operator, yet not held")
-    if job.restarts > job.attempt:
-        wrong.append("more restarts than attempts")
     if job.started_at is not None and job.ended_at is not None and job.ended_at < job.started_at:
         wrong.append("ended before it started")
     if job.task_index is not None and job.waiting is not None:

@@ -45,4 +45,4 @@ def _not_before(at: float, began_at: float | None) -> float:
 
 def retry_delay_seconds(job: Job) -> float:
     """Before a placement that came to nothing is tried again: 2 s, doubled each time, at most 5 minutes."""
-    return float(min(300, 2 << min(8, job.attempt - job.restarts)))
+    return float(min(300, 2 << max(0, min(8, job.attempt - job.restarts))))

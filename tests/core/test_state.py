@@ -126,6 +126,22 @@ class TestSteps:
         held, _ = state.advance(waiting, state.Requeued(NOON, 1001, hold=True))
         assert (held.state, held.priority, held.reason) == (JobState.PENDING, 0, Reason.REQUEUED_HELD)
 
+    @pytest.mark.parametrize(
+        ("by_admin", "reason"), [(False, Reason.HELD_USER), (True, Reason.HELD_ADMIN)], ids=["user", "operator"]
+    )
+    def test_a_hold_outlives_a_cancel_and_a_requeue(self, by_admin, reason):
+        job, _ = state.advance(a_job(), state.Held(NOON, 0, by_admin))
+        job, _ = state.advance(job, state.StopAsked(NOON + 1, 1001))
+        job, _ = state.advance(job, state.Requeued(NOON + 2, 1001))
+        assert (job.state, job.priority, job.reason, job.held_by_admin) == (JobState.PENDING, 0, reason, by_admin)
+        assert (job.restarts, job.begin_at) == (1, NOON + 122)
+        assert state.broken_invariants(job) == []
+
+    def test_a_later_time_to_begin_outlives_a_requeue(self):
+        job, _ = state.advance(a_job(begin_at=NOON + 3600), state.StopAsked(NOON, 1001))
+        job, _ = state.advance(job, state.Requeued(NOON + 2, 1001))
+        assert (job.priority, job.reason, job.begin_at) == (1, Reason.BEGIN_TIME, NOON + 3600)
+
     def test_a_change_of_priority_releases_what_an_operator_held(self):
         held, _ = state.advance(a_job(), state.Held(NOON, 0, by_admin=True))
         changed = state.Updated(NOON + 1, 0, "Priority", held.request, 1800, "main", None, priority=5)
