@@ -96,6 +96,7 @@ class Service:
         self.accounting = Accounting(store, site, now=now)
         self._nodes: tuple[Node, ...] | None = None
         self._nodes_until = 0.0
+        self._nodes_generation = 0
         self._node_watchers: list[Callable[[], None]] = []
         self._starts: Mapping[JobKey, forecast.Start] = {}
         self._starts_until = 0.0
@@ -245,12 +246,12 @@ class Service:
         return found
 
     async def history(self, caller: Caller, selector: Selector) -> list[HistoryRow]:
-        await self.show(caller, selector)
-        tasks = [None] if selector.tasks is None else list(selector.tasks)
-        rows: list[HistoryRow] = []
-        for task in tasks:
-            rows += await self.store.history(JobKey(selector.id, task))
-        return sorted(rows, key=lambda row: row.seq)
+        found = await self.show(caller, selector)
+        if len(found) == 1 and not found[0].is_array:
+            return await self.store.history(found[0].key)  # a task may be named by its raw id
+        rows = await self.store.history(JobKey(selector.id))
+        meant = None if selector.tasks is None else {None, *(job.key.task_index for job in found)}
+        return [row for row in rows if meant is None or row.key.task_index in meant]
 
     async def report(self, caller: Caller, selector: Selector) -> Report:
         job = (await self.show(caller, selector))[0]
@@ -489,7 +490,17 @@ class Service:
                 )
             for key in keys:
                 owner_of.setdefault(key, selector)
-        outcomes = await self.store.change(list(owner_of), checked) if owner_of else []
+        outcomes: list[Outcome] = []
+        todo = list(owner_of)
+        while todo:
+            done = await self.store.change(todo, checked)
+            outcomes += done
+            # Tasks may have left an array's record between the look and the change: they are meant too.
+            arrays = [outcome.key for outcome in done if outcome.before is not None and outcome.before.is_array]
+            todo = []
+            for array in arrays:
+                todo += [job.key for job in await self._select(Selector(array.id)) if job.key not in owner_of]
+                owner_of |= dict.fromkeys(todo, owner_of[array])
         return missing + [_result(owner_of[outcome.key], outcome) for outcome in outcomes]
 
     async def _keys(self, selector: Selector) -> list[JobKey]:
@@ -503,8 +514,8 @@ class Service:
 
     async def _select(self, selector: Selector) -> list[Job]:
         if selector.tasks is not None:
-            found = [await self.store.get(key) for key in await self._keys(selector)]
-            return [job for job in found if job is not None]
+            found = await self.store.get_many(await self._keys(selector))
+            return [job for job in found.values() if job is not None]
         found_rows = await self.store.list_jobs(JobQuery(keys=(JobKey(selector.id),)))
         if found_rows:
             return found_rows
@@ -516,17 +527,21 @@ class Service:
     async def known_nodes(self) -> tuple[Node, ...]:
         """The nodes of all backends, as operators marked them."""
         if self._nodes is None or self._now() >= self._nodes_until:
+            generation = self._nodes_generation
             found: list[Node] = []
             for backend in self._backends.values():
                 found += await backend.nodes()
             marks = await self.store.node_marks()
-            self._nodes = tuple(_marked(node, marks.get(node.name)) for node in found)
-            self._nodes_until = self._now() + NODES_FRESH_SECONDS
+            seen = tuple(_marked(node, marks.get(node.name)) for node in found)
+            if generation != self._nodes_generation:
+                return seen  # marked meanwhile: not to be kept
+            self._nodes, self._nodes_until = seen, self._now() + NODES_FRESH_SECONDS
         return self._nodes
 
     def forget_nodes(self) -> None:
         """The next look asks the backends again."""
         self._nodes = None
+        self._nodes_generation += 1
         for watcher in self._node_watchers:
             watcher()
 

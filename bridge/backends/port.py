@@ -1,6 +1,6 @@
 """The protocol that every backend satisfies.
 
-Verbs may be repeated: starting what is started, stopping what is gone, is success. They return once the
+Verbs may be repeated: starting what is started, stopping what has ended, is success. They return once the
 wish is handed over, not once it has come true; what came true arrives by `observe`.
 Errors are ours: Unavailable (keep state, try again), Refused (says why), Gone.
 """
@@ -80,7 +80,8 @@ class Backend(Protocol):
         """Gone when the attempt has ended."""
 
     async def stop(self, job_id: int, attempt: int, why: Literal["cancel", "requeue", "node_fail"]) -> None:
-        """End the attempt: TERM to all, KillWait, KILL."""
+        """End the attempt: TERM to all, KillWait, KILL. Gone when there is no trace of it: it was never started,
+        and will not be."""
 
     async def set_time_limit(self, job_id: int, attempt: int, time_limit_seconds: int | None) -> None: ...
 

@@ -22,7 +22,7 @@ from bridge.core.request import UNLIMITED_SECONDS
 from bridge.core.users import User
 from bridge.reconcile import launch, observe, waiting, wishes
 from bridge.service import Service
-from bridge.store.records import Fence, StepRow
+from bridge.store.records import Fence, Outcome, StepRow
 from bridge.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -78,7 +78,8 @@ class Reconciler:
         self._wake = asyncio.Event()
         service.when_nodes_change(self._wake.set)
         self._retry_at: dict[JobKey, float] = {}
-        self._drained: frozenset[str] = frozenset()
+        self._working = asyncio.Lock()
+        """Held by whoever works on the working set: one turn, or the loading of it afresh."""
 
     def wake(self) -> None:
         self._wake.set()
@@ -105,8 +106,9 @@ class Reconciler:
             backend = self._backends[name]
             try:
                 await backend.open()
-                await self._load()
-                self._fences[name] = fence
+                async with self._working:
+                    await self._load()
+                    self._fences[name] = fence
                 listener = asyncio.create_task(self._listen(name, fence))
                 await self._renew(fence, listener)
             except Unavailable as error:
@@ -175,14 +177,15 @@ class Reconciler:
     # ── one turn ──────────────────────────────────────────────────────────────────────────────────
 
     async def turn(self) -> None:
-        await self._take_in()
-        if not self._fences:
-            return
-        await self._give_up_nodes()
-        await self._mind_clocks()
-        await self._judge_dependencies()
-        await self._place()
-        await self._tell()
+        async with self._working:
+            await self._take_in()
+            if not self._fences:
+                return
+            await self._give_up_nodes()
+            await self._mind_clocks()
+            await self._judge_dependencies()
+            await self._place()
+            await self._tell()
 
     async def _load(self) -> None:
         """The working set, afresh from the database."""
@@ -190,6 +193,8 @@ class Reconciler:
         self._jobs.clear()
         self._index = waiting.Index()
         self._standings.clear()
+        self._told.clear()
+        self._retry_at.clear()
         for job in await self._store.unfinished():
             self._keep(job)
         self._to_judge = {key for key, job in self._jobs.items() if job.request.dependency is not None}
@@ -314,8 +319,9 @@ class Reconciler:
         chosen = {p.key: p for p in plan.placements if p.partition in ours}
 
         def placed(job: Job) -> Sequence[state.Event] | state.Event | None:
-            if job.state is not JobState.PENDING or job.priority == 0:
-                return None
+            planned = self._jobs.get(job.key) or self._jobs.get(JobKey(job.key.id))
+            if planned is None or not _is_as_planned(job, planned):
+                return None  # changed while the plan was made: looked at again in the next turn
             return state.Placed(now, chosen[job.key].shares, partition=chosen[job.key].partition)
 
         await self._change(chosen, placed)
@@ -384,7 +390,10 @@ class Reconciler:
         with contextlib.suppress(Gone):  # its end is on the way
             match wish:
                 case state.EndGroup(attempt, why):
-                    await backend.stop(job.id, attempt, why)
+                    try:
+                        await backend.stop(job.id, attempt, why)
+                    except Gone:  # it was to be ended before it was started
+                        await self._give_up(name, [job.key], set(), self._fences[name])
                 case state.NewLimit(attempt, seconds):
                     limit = None if seconds >= UNLIMITED_SECONDS else seconds
                     await backend.set_time_limit(job.id, attempt, limit)
@@ -398,9 +407,17 @@ class Reconciler:
 
     async def _start(self, name: str, jobs: Sequence[Job]) -> None:
         """What the working set calls placed may have run, ended and been forgotten by now: the rows decide."""
-        async with self._handover[name]:
-            rows = await self._store.get_many([job.key for job in jobs])
-            await self._start_placed(name, [job for job in jobs if _is_placed(rows[job.key], job.attempt)])
+        try:
+            async with self._handover[name]:
+                rows = await self._store.get_many([job.key for job in jobs])
+                await self._start_placed(name, [job for job in jobs if _is_placed(rows[job.key], job.attempt)])
+        except BridgeError as error:
+            for job in jobs:
+                self._told.pop(job.key, None)
+                self._retry_at[job.key] = self._now() + 1.0
+            if not isinstance(error, Unavailable):
+                raise
+            log.warning("jobs cannot be started now", extra={"backend": name, "why": error.sentence})
 
     async def _start_placed(self, name: str, jobs: Sequence[Job]) -> None:
         groups: list[Group] = []
@@ -418,11 +435,6 @@ class Reconciler:
                     await self._backends[name].start([group])
                 except Refused as error:
                     await self._not_started(job, error.sentence)
-        except Unavailable as error:
-            log.warning("backend does not start jobs now", extra={"backend": name, "why": error.sentence})
-            for job in jobs:
-                self._told.pop(job.key, None)
-                self._retry_at[job.key] = self._now() + 1.0
 
     async def _not_started(self, job: Job, why: str) -> None:
         now = self._now()
@@ -500,28 +512,18 @@ class Reconciler:
         for outcome in outcomes:
             if outcome.error is not None:
                 log.error("a sighting fits no step", extra={"job": str(outcome.key), "why": outcome.error.sentence})
-            if outcome.after is None:
-                continue
-            for instruction in outcome.instructions:
-                if isinstance(instruction, state.Forget):
-                    await self._carry_out(name, outcome.after, instruction)
+        await self._let_go(name, outcomes)
         self._wake.set()
+
+    async def _let_go(self, name: str, outcomes: Iterable[Outcome]) -> None:
+        """The ends that are on record now: what the backend kept of them may go."""
+        for outcome in outcomes:
+            for instruction in outcome.instructions:
+                if outcome.after is not None and isinstance(instruction, state.Forget):
+                    await self._carry_out(name, outcome.after, instruction)
 
     async def _miss(self, name: str, seen: set[tuple[int, int]], fence: Fence) -> None:
         """Jobs that are on nodes here by our rows and that the backend has no trace of."""
-        now = self._now()
-
-        def event(job: Job) -> state.Event | None:
-            if job.state not in ON_NODES or (job.id, job.attempt) in seen:
-                return None
-            if job.started_at is None:
-                return (
-                    None
-                    if job.state is JobState.CONFIGURING
-                    else state.NotStarted(now, job.attempt, "never reached its nodes")
-                )
-            return state.Lost(now, job.attempt, "its nodes have no trace of it")
-
         missing = [
             job.key
             for job in await self._store.unfinished()
@@ -529,7 +531,22 @@ class Reconciler:
         ]
         for key in missing:
             self._told.pop(key, None)
-        await self._store.change(missing, event, fence=fence)
+        await self._give_up(name, missing, seen, fence)
+
+    async def _give_up(self, name: str, keys: Sequence[JobKey], seen: set[tuple[int, int]], fence: Fence) -> None:
+        """Of jobs that should be on nodes, and of whose attempts the backend knows nothing but of those `seen`."""
+        now = self._now()
+
+        def event(job: Job) -> state.Event | None:
+            if job.state not in ON_NODES or (job.id, job.attempt) in seen:
+                return None
+            if job.started_at is not None:
+                return state.Lost(now, job.attempt, "its nodes have no trace of it")
+            if job.state is JobState.CONFIGURING:
+                return None  # it is yet to be started
+            return state.NotStarted(now, job.attempt, "never reached its nodes")
+
+        await self._let_go(name, await self._store.change(keys, event, fence=fence))
 
     async def _change(
         self, keys: Iterable[JobKey], event_of: Callable[[Job], Sequence[state.Event] | state.Event | None]
@@ -556,6 +573,17 @@ def _misses_deadline(job: Job, now: float) -> bool:
     assert deadline is not None
     least = job.request.time_min_seconds or job.time_limit_seconds
     return now >= deadline or (least < UNLIMITED_SECONDS and now + least > deadline)
+
+
+def _is_as_planned(job: Job, planned: Job) -> bool:
+    """`planned` may be the record of the array that the job is a task of."""
+    return (
+        job.state is JobState.PENDING
+        and job.priority > 0
+        and (job.partition, job.begin_at, job.time_limit_seconds)
+        == (planned.partition, planned.begin_at, planned.time_limit_seconds)
+        and (job.request is planned.request or job.request == planned.request)
+    )
 
 
 def _is_placed(row: Job | None, attempt: int) -> bool:

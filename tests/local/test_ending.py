@@ -9,6 +9,7 @@ import signal as signals
 
 import pytest
 
+from bridge.backends.local import spool
 from bridge.core import group
 from bridge.core.errors import Gone
 from tests.local.ground import EVERY_CAGE, Bench, Ground, marked
@@ -157,11 +158,26 @@ class TestStop:
 
         ground.run(scenario)
 
-    def test_of_what_has_ended_is_no_error_but_a_signal_to_it_is(self, ground: Ground) -> None:
+    def test_of_one_that_was_made_ready_and_never_started_says_that_it_never_will_be(self, ground: Ground) -> None:
+        async def scenario(bench: Bench) -> None:
+            made = bench.group(f"touch {bench.path('ran')}")
+            spool.write(f"{ground.data}/spool", made, spool.launch_file(made, ground.data, [1], None))
+            await bench.again()
+            with pytest.raises(Gone):
+                await bench.backend.stop(1, 1, "cancel")
+            await bench.backend.start([made])
+            sighting = await bench.ended()
+            assert (sighting.phase, sighting.why) == ("not_started", "it was to be ended before it was started")
+            assert not os.path.exists(bench.path("ran"))
+
+        ground.run(scenario)
+
+    def test_of_what_has_ended_is_no_error_but_of_what_was_never_there_and_a_signal_is(self, ground: Ground) -> None:
         async def scenario(bench: Bench) -> None:
             await bench.run("exit 0")
             await bench.backend.stop(1, 1, "cancel")
-            await bench.backend.stop(99, 1, "cancel")
+            with pytest.raises(Gone):
+                await bench.backend.stop(99, 1, "cancel")
             for number in (1, 99):
                 with pytest.raises(Gone):
                     await bench.backend.signal(number, 1, 15, "all")

@@ -65,6 +65,8 @@ class FakeBackend:
 
     async def stop(self, job_id: int, attempt: int, why: str) -> None:
         self._tell("stop", job_id, attempt, why)
+        if (job_id, attempt) not in [(group.job_id, group.attempt) for group in self.started]:
+            raise Gone(f"attempt {attempt} of job {job_id} is not here")
 
     async def set_time_limit(self, job_id: int, attempt: int, time_limit_seconds: int | None) -> None:
         self._tell("limit", job_id, attempt, time_limit_seconds)

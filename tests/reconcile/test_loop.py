@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,14 +10,17 @@ import pytest
 from bridge.backends.port import Sighting
 from bridge.core.change import Change
 from bridge.core.dag import Clause, Dependency, Kind
-from bridge.core.errors import Refused
+from bridge.core.errors import Refused, Unavailable
 from bridge.core.job import End, Job, JobKey, JobState
+from bridge.core.nodes import NodeState
 from bridge.core.reasons import Reason
 from bridge.core.request import JobRequest
 from bridge.core.users import Caller, User
 from bridge.reconcile.loop import Reconciler
 from bridge.service import Draft, Selector, Service
 from bridge.store import schema
+from bridge.store.change import EventOf
+from bridge.store.records import Fence, NodeMark
 from bridge.store.store import Store
 from tests.builders import NOON, a_node, a_request, a_site
 from tests.reconcile.fake_backend import FakeBackend
@@ -28,6 +31,7 @@ pytestmark = pytest.mark.anyio
 CALLER = Caller(ALICE)
 OPERATOR = Caller(User("root", 0, 0), is_operator=True)
 DEADLINE_SECONDS = 10
+ON_ITS_WAY = JobState.CONFIGURING
 
 
 class World:
@@ -201,6 +205,96 @@ class TestOneJob:
         assert world.backend.started[1].batch.environment["SLURM_RESTART_COUNT"] == "1"
 
 
+class TestWhatComesBetween:
+    """A user's wish, or a failure, between two steps of a turn."""
+
+    @pytest.mark.parametrize("look", [1, 2], ids=["before it is told", "before it is started"])
+    async def test_a_cancel_of_a_job_that_was_placed_and_never_started_ends_it(self, world: World, look: int) -> None:
+        _at_look(world, look, lambda: world.service.cancel(CALLER, [Selector(1)]))
+        job = await world.submit()
+        ended = await world.until(job.id, lambda job: job.is_final)
+        assert (ended.state, ended.end, world.backend.started) == (JobState.CANCELLED, End(cause="stopped"), [])
+        await world.backend.until(lambda: ("forget", job.id, 1) in world.backend.told)
+
+    async def test_a_requeue_of_a_job_that_was_placed_and_never_started_puts_it_back(self, world: World) -> None:
+        _at_look(world, 2, lambda: world.service.requeue(CALLER, [Selector(1)]))
+        job = await world.submit()
+        waiting = await world.until(job.id, lambda job: job.restarts == 1)
+        assert (waiting.state, waiting.reason, world.backend.started) == (JobState.PENDING, Reason.BEGIN_TIME, [])
+
+    async def test_a_start_that_the_database_hindered_is_tried_again(self, world: World) -> None:
+        read_script, was_away = world.store.script, asyncio.Event()
+
+        async def away_at_first(key: JobKey) -> bytes | None:
+            if not was_away.is_set():
+                was_away.set()
+                raise Unavailable("the database is away")
+            return await read_script(key)
+
+        world.store.script = away_at_first  # type: ignore[method-assign]
+        await world.submit()
+        await was_away.wait()
+        while not world.backend.started:
+            world.now += 2
+            world.reconciler.wake()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await world.started(1)
+
+    async def test_a_job_that_was_changed_while_the_plan_was_made_is_planned_anew(self, world: World) -> None:
+        write, has_changed = world.store.change, False
+
+        async def later_meanwhile(keys: Sequence[JobKey], event_of: EventOf, *, fence: Fence | None = None) -> object:
+            nonlocal has_changed
+            if JobKey(1) in keys and fence is not None and not has_changed:
+                has_changed = True
+                later = Change(request={"begin_at": NOON + 3600})
+                await world.service.update(CALLER, [Selector(1)], later)
+            return await write(keys, event_of, fence=fence)
+
+        world.store.change = later_meanwhile  # type: ignore[method-assign,assignment]
+        job = await world.submit()
+        waiting = await world.until(job.id, lambda job: job.reason is Reason.BEGIN_TIME)
+        assert (waiting.state, waiting.attempt, waiting.begin_at) == (JobState.PENDING, 0, NOON + 3600)
+        world.now = NOON + 3601
+        world.reconciler.wake()
+        await world.started(1)
+
+    async def test_a_cancel_of_an_array_catches_the_task_that_leaves_it_meanwhile(self, world: World) -> None:
+        array = await world.submit(array="0-9%2")
+        await world.started(2)
+        write, is_first = world.store.change, True
+
+        async def started_meanwhile(keys: Sequence[JobKey], event_of: EventOf, *, fence: Fence | None = None) -> object:
+            nonlocal is_first
+            if fence is None and is_first:
+                is_first = False
+                world.backend.end(world.backend.started[0].job_id)
+                await world.started(3)
+            return await write(keys, event_of, fence=fence)
+
+        world.store.change = started_meanwhile  # type: ignore[method-assign,assignment]
+        await world.service.cancel(CALLER, [Selector(array.id)])
+        left = {str(job.key): job.state for job in await world.store.unfinished()}
+        assert left == {f"{array.id}_1": JobState.COMPLETING, f"{array.id}_2": JobState.COMPLETING}
+
+    async def test_a_mark_that_came_while_the_nodes_were_looked_at_is_not_lost(self, world: World) -> None:
+        look, is_first = world.store.node_marks, True
+
+        async def marked_meanwhile() -> dict[str, NodeMark]:
+            nonlocal is_first
+            found = await look()
+            if is_first:
+                is_first = False
+                await world.service.mark_node(OPERATOR, ["n1"], "DOWN", "burnt")
+            return found
+
+        world.store.node_marks = marked_meanwhile  # type: ignore[method-assign]
+        world.service.forget_nodes()
+        await world.service.known_nodes()
+        assert [node.state for node in await world.service.known_nodes()] == [NodeState.DOWN, NodeState.UP]
+
+
 class TestRoom:
     async def test_jobs_wait_for_room_and_say_so(self, world: World) -> None:
         jobs = [await world.submit(nodes_min=2, exclusive="node") for _ in range(3)]
@@ -255,6 +349,15 @@ class TestArrays:
         rest = await world.store.get(JobKey(array.id))
         assert rest is not None
         assert str(rest.waiting) == "0-1,3"
+
+    async def test_the_history_of_a_task_is_found_by_its_raw_id_too(self, world: World) -> None:
+        array = await world.submit(array="0-3%1")
+        await world.started(1)
+        rows = await world.service.history(CALLER, Selector(world.backend.started[0].job_id))
+        assert [(str(row.key), row.kind) for row in rows] == [
+            (str(array.id), "Submitted"),
+            (f"{array.id}_0", "Placed"),
+        ]
 
     async def test_a_changed_throttle_lets_more_start(self, world: World) -> None:
         array = await world.submit(array="0-3%1")
@@ -350,6 +453,23 @@ class TestClocks:
         world.reconciler.wake()
         ended = await world.until(job.id, lambda job: job.is_final)
         assert (ended.state, ended.reason) == (JobState.DEADLINE, Reason.DEADLINE)
+
+
+def _at_look(world: World, number: int, wish: Callable[[], Awaitable[object]]) -> None:
+    """The wish comes just before the reconciler looks the so many-th time at a job that it has placed."""
+    read_rows, test, looks = world.store.get_many, asyncio.current_task(), 0
+
+    async def after_the_wish(keys: Iterable[JobKey]) -> dict[JobKey, Job | None]:
+        nonlocal looks
+        wanted = list(keys)
+        found = await read_rows(wanted)
+        if asyncio.current_task() is not test and any(job and job.state is ON_ITS_WAY for job in found.values()):
+            looks += 1
+            if looks == number:
+                await wish()
+        return await read_rows(wanted)
+
+    world.store.get_many = after_the_wish  # type: ignore[method-assign]
 
 
 def _tasks(text: str):

@@ -348,11 +348,24 @@ class LocalBackend:
             return
         except Gone:
             pass
+        if (job_id, attempt) not in self._attempts:
+            await self._give_up_unknown(job_id, attempt)
         # No monitor: it has ended, or is not there yet. In the second case it will find the mark.
         with contextlib.suppress(FileNotFoundError):
             await asyncio.to_thread(spool.mark_stopped, path)
             with contextlib.suppress(Gone):
                 await control.ask(path, 0, {"do": "stop", "why": why})
+
+    async def _give_up_unknown(self, job_id: int, number: int) -> None:
+        """Of an attempt that an earlier bridge made ready, if at all. Gone: it will not be started any more."""
+        attempt = attempts.Attempt(job_id, number, self._path(job_id, number))
+        with contextlib.suppress(FileNotFoundError):
+            await asyncio.to_thread(attempt.give_up, "it was to be ended before it was started")
+            if 0 in attempt.live_nodes():
+                self._add(attempt)
+                self._watch_unknown(attempt, set())
+                return
+        raise Gone(f"attempt {number} of job {job_id} is not here")
 
     async def set_time_limit(self, job_id: int, attempt: int, time_limit_seconds: int | None) -> None:
         await self._ask(job_id, attempt, {"do": "time_limit", "seconds": time_limit_seconds})
