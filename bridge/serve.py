@@ -20,11 +20,11 @@ from pathlib import Path
 
 from adapters.slurm import slurm_conf
 from adapters.slurm.scontrol_config import Installation
-from bridge import listener, settings, settings_kubernetes
+from bridge import listener, settings, settings_cluster, settings_kubernetes
 from bridge.backends.local.backend import LocalBackend
 from bridge.backends.port import Backend
 from bridge.cli import shims
-from bridge.core.errors import BridgeError, Unavailable
+from bridge.core.errors import BridgeError, Refused, Unavailable
 from bridge.core.nodes import Node
 from bridge.identity import tls, tokens
 from bridge.identity.gate import Gate
@@ -72,7 +72,15 @@ async def serve(found: settings.Settings) -> None:
             parts.people,
             stopping,
             version=version(),
-            others=[commands.make(parts.service, parts.gate.issue, parts.people.find, installation(found, parts))],
+            others=[
+                commands.make(
+                    parts.service,
+                    parts.gate.issue,
+                    parts.people.find,
+                    installation(found, parts),
+                    reload=lambda: reconfigure(found, parts),
+                )
+            ],
         )
         app = slurmrest.make(app, parts.service, parts.gate, parts.people)
         certificate = certificate_of(found, socket.gethostname()) if found.server.tcp_host else None
@@ -202,6 +210,24 @@ def installation(found: settings.Settings, parts: Parts) -> Installation:
     )
 
 
+async def reconfigure(running: settings.Settings, parts: Parts) -> None:
+    """The site file read again: nodes, partitions and the cluster's rules change at once, for jobs that wait too.
+
+    Refused, with nothing changed, where the file is wrong or says what only a new start can do.
+    """
+    file = None if running.file is None else str(running.file)
+    found = settings.load(file, os.environ, settings_cluster.this_machine())
+    fixed = ("server", "store", "backends", "retention", "users")
+    changed = [name for name in fixed if getattr(found, name) != getattr(running, name)]
+    if changed:
+        raise Refused(f"[{'], ['.join(changed)}] of the site file change with a new start of the bridge only")
+    for name, backend in parts.backends.items():
+        if isinstance(backend, LocalBackend):
+            backend.set_nodes([node for node in found.nodes if node.backend == name])
+    write_slurm_conf(found)
+    parts.service.replace_site(found.site)
+
+
 def certificate_of(found: settings.Settings, host_name: str) -> tls.Certificate:
     server = found.server
     if server.tls_certificate is not None and server.tls_key is not None:
@@ -252,7 +278,6 @@ async def _reconcile(parts: Parts) -> None:
         parts.store,
         parts.service,
         parts.backends,
-        parts.service.site,
         parts.people.find,
         parts.gate.issue_for_job,
         owner=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",

@@ -351,6 +351,39 @@ class Service:
 
         return await self._change(caller, selectors, event)
 
+    async def top(self, caller: Caller, selector: Selector) -> list[Result]:
+        """Before the other waiting jobs of the same user, partition, account and QOS; nobody else's move."""
+        if not caller.is_operator:
+            error: BridgeError = NotPermitted("only an operator may do this", code="access_denied")
+            return [Result(selector, None, error)]
+        found = await self._select(selector)
+        if not found:
+            return [Result(selector, None, NotFound(f"no job {selector.id} is known", code="invalid_job_id"))]
+        job = found[0]
+        if job.state not in WAITING:
+            return [Result(selector, job, Conflict("the job has started", code="not_pending"))]
+        if job.priority == 0:
+            return [Result(selector, job, Conflict("the job is held", code="job_held"))]
+        mine = (job.request.uid, job.partition, job.request.account, job.request.qos)
+        ahead = [
+            other
+            for other in await self.store.unfinished()
+            if other.state is JobState.PENDING
+            and other.priority > 0
+            and other.key.id != job.key.id
+            and (other.request.uid, other.partition, other.request.account, other.request.qos) == mine
+            and _order_of(other) < _order_of(job)
+        ]
+        results = []
+        for other in ahead:
+            tasks = None if other.task_index is None else IndexSet(((other.task_index, other.task_index, 1),))
+            behind = change.Change(
+                request={"nice": max(other.request.nice, job.request.nice + 1)},
+                priority=min(other.priority, job.priority),
+            )
+            results += await self.update(caller, [Selector(other.key.id, tasks)], behind)
+        return results or [Result(selector, job)]
+
     async def requeue(
         self, caller: Caller, selectors: Sequence[Selector], *, hold: bool = False, special_exit: bool = False
     ) -> list[Result]:
@@ -538,6 +571,12 @@ class Service:
             self._nodes, self._nodes_until = seen, self._now() + NODES_FRESH_SECONDS
         return self._nodes
 
+    def replace_site(self, site: Site) -> None:
+        """The site file was read again."""
+        self.site = site
+        self._starts_until = 0.0
+        self.forget_nodes()
+
     def forget_nodes(self) -> None:
         """The next look asks the backends again."""
         self._nodes = None
@@ -602,6 +641,11 @@ def _result(selector: Selector, outcome: Outcome) -> Result:
     if outcome.before is None and outcome.error is None:
         return Result(selector, None, NotFound(f"no job {outcome.key} is known", code="invalid_job_id"))
     return Result(selector, outcome.after or outcome.before, outcome.error)
+
+
+def _order_of(job: Job) -> tuple[int, int, float, JobKey]:
+    """As the scheduler takes jobs of one partition."""
+    return -job.priority, job.request.nice, job.submitted_at, job.key
 
 
 def _describe(wanted: change.Change) -> str:

@@ -29,6 +29,7 @@ ERRORS: dict[str, tuple[int, str]] = {
     "invalid_reservation": (2053, "Requested reservation is invalid"),
     "path_too_long": (2055, "Pathname of a file, directory or other parameter too long"),
     "invalid_qos": (2066, "Invalid qos specification"),
+    "job_held": (2042, "Job is in held state, pending scheduler release"),
     "circular_dependency": (2071, "Circular job dependency"),
     "invalid_gres": (2072, "Invalid generic resource (gres) specification"),
     "not_pending": (2073, "Job is no longer pending execution"),

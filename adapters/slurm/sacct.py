@@ -103,6 +103,7 @@ class Query:
     ends_with_delimiter: bool = False
     unit: str = ""
     wants_scripts: bool = False
+    clusters: tuple[str, ...] | None = None
 
 
 def read(
@@ -284,6 +285,7 @@ def _read_form(
         ends_with_delimiter=parsable == "parsable",
         unit=unit or ("M" if line.has("noconvert") else ""),
         wants_scripts=line.has("batch-script"),
+        clusters=None if line.last("clusters") is None else tuple((line.last("clusters") or "").split(",")),
     )
 
 

@@ -82,6 +82,8 @@ class Order:
     wckey: str | None = None
     states: frozenset[JobState] | None = None
     nodes: tuple[str, ...] | None = None
+    clusters: str | None = None
+    """-M, as written."""
 
     @property
     def ends_jobs(self) -> bool:
@@ -163,6 +165,7 @@ def read(
         wckey=_option(line.last("wckey"), environ, "SCANCEL_WCKEY"),
         states=chosen_states,
         nodes=nodes,
+        clusters=_option(line.last("clusters"), environ, "SLURM_CLUSTERS"),
     )
     if not order.ids and not order.filters:
         return _error("No job identification provided")

@@ -1,5 +1,6 @@
 """scontrol: its command line to one of a few orders. Pure; `bridge.slurmcli.scontrol` carries them out."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -65,9 +66,18 @@ class Token:
     lifespan_seconds: int | None
 
 
+def words_of_line(line: str) -> list[str]:
+    """A line typed to scontrol; quotes as in a shell, and none where they do not match."""
+    try:
+        return shlex.split(line)
+    except ValueError:
+        return line.split()
+
+
 @dataclass(frozen=True, slots=True)
 class Ping:
-    pass
+    by_cluster: bool = False
+    """-M: the cluster's name stands for the host's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +91,25 @@ class Completing:
     pass
 
 
-Order = Show | Act | Update | WriteScript | Token | Ping | WaitJob | Completing
+@dataclass(frozen=True, slots=True)
+class Reconfigure:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class FoldNames:
+    """`show hostlist FILE`: the names in a file, or in standard input (`-`)."""
+
+    path: str
+    in_order: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Converse:
+    """No command: they are read from standard input, one a line."""
+
+
+Order = Converse | Show | Act | Update | WriteScript | Token | Ping | WaitJob | Completing | Reconfigure | FoldNames
 
 _VERBS = {
     "hold": "hold",
@@ -96,8 +124,14 @@ _VERBS = {
 }
 
 _ENTITIES = {
+    "aliases": "nothing",
+    "assoc_mgr": "assoc_mgr",
+    "bbstat": "nothing",
+    "burstbuffer": "nothing",
     "config": "config",
     "daemons": "daemons",
+    "dwstat": "nothing",
+    "federation": "nothing",
     "hostlist": "hostlist",
     "hostlistsorted": "hostlistsorted",
     "hostname": "hostnames",
@@ -118,7 +152,7 @@ _ENTITIES = {
     "step": "step",
     "stepid": "step",
     "steps": "step",
-    "topology": "topology",
+    "topology": "nothing",
 }
 
 _DO_NOTHING_HERE = frozenset({"all", "cluster", "details", "exit", "hide", "oneliner", "quiet", "quit", "verbose"})
@@ -144,6 +178,15 @@ _NOT_OURS = frozenset(
 """Orders to Slurm's own daemons: refused in the words that Slurm has for what is switched off."""
 
 
+def clusters_named(argv: Sequence[str], environ: Mapping[str, str]) -> str | None:
+    """-M or SLURM_CLUSTERS, as written; None: neither, or a line that `read` refuses."""
+    try:
+        line = _GRAMMAR.read(argv)
+    except BadCommandLine:
+        return None
+    return line.last("clusters") if line.has("clusters") else environ.get("SLURM_CLUSTERS")
+
+
 def read(argv: Sequence[str], environ: Mapping[str, str]) -> Order | Answer:
     try:
         line = _GRAMMAR.read(argv)
@@ -155,7 +198,7 @@ def read(argv: Sequence[str], environ: Mapping[str, str]) -> Order | Answer:
         return Answer(scontrol_help.HELP)
     words = list(line.operands)
     if not words:
-        return Answer(stderr="scontrol: error: say what to do; this scontrol has no interactive mode\n", exit_code=1)
+        return Converse()
     keyword, rest = words[0].lower(), words[1:]
     match keyword:
         case "show":
@@ -167,13 +210,13 @@ def read(argv: Sequence[str], environ: Mapping[str, str]) -> Order | Answer:
         case "token":
             return _token(rest)
         case "ping":
-            return Ping()
+            return Ping(line.has("clusters"))
         case "version":
             return Answer(ANNOUNCEMENT)
         case "help":
             return Answer(scontrol_help.HELP)
         case "reconfigure" | "reconfig":
-            return Answer()
+            return Reconfigure()
         case "errnumstr":
             return _error_number(rest)
         case "completing":
@@ -214,10 +257,18 @@ def _show(words: list[str], environ: Mapping[str, str], *, details: bool, one_li
     if entity in ("hostlist", "hostlistsorted"):
         return _show_hostlist(name, in_order=entity == "hostlist")
     if entity == "reservation":
+        if name:
+            return Answer(f"Reservation {name} not found\n", exit_code=1)
         return Answer("No reservations in the system\n")
+    if entity == "assoc_mgr":
+        return Answer(
+            stderr="scontrol: error: the bridge has no association manager whose memory could be shown; "
+            "sacctmgr show assoc, user and qos tell what is on record\n",
+            exit_code=1,
+        )
     if entity == "daemons":
         return Answer("slurmctld slurmd\n")
-    if entity == "topology":
+    if entity == "nothing":
         return Answer()
     return Show(entity, name or None, details, one_line)
 
@@ -235,9 +286,15 @@ def show_hostnames(text: str | None, environ: Mapping[str, str]) -> Answer:
     return Answer("".join(f"{name}\n" for name in names))
 
 
-def _show_hostlist(text: str | None, *, in_order: bool) -> Answer:
+def _show_hostlist(text: str | None, *, in_order: bool) -> FoldNames | Answer:
     if text is None:
         return Answer(scontrol_help.HELP, "invalid encode argument\n", 1)
+    if text == "-" or text.startswith("/"):
+        return FoldNames(text, in_order)
+    return fold_names(text, in_order=in_order)
+
+
+def fold_names(text: str, *, in_order: bool) -> Answer:
     try:
         names = hostlist.expand(text)
     except ValueError:

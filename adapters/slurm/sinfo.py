@@ -81,6 +81,8 @@ class Query:
     dated: bool = False
     sort: str | None = None
     iterate_seconds: int | None = None
+    clusters: str | None = None
+    """-M, as written."""
 
 
 def read(argv: Sequence[str], environ: Mapping[str, str]) -> Query | Answer:
@@ -129,6 +131,7 @@ def read(argv: Sequence[str], environ: Mapping[str, str]) -> Query | Answer:
         dated=line.has("long"),
         sort=line.last("sort") or environ.get("SINFO_SORT"),
         iterate_seconds=iterate,
+        clusters=line.last("clusters") if line.has("clusters") else environ.get("SLURM_CLUSTERS"),
     )
 
 

@@ -98,6 +98,8 @@ class Query:
     bracket_length: int | None = None
     data: str | None = None
     """json | yaml"""
+    clusters: str | None = None
+    """-M, as written."""
     warnings: str = ""
     """For standard error."""
 
@@ -257,6 +259,7 @@ def _read_output(
         sort="S" if "start" in values and "sort" not in values else sort,
         iterate_seconds=iterate,
         convert_units="noconvert" not in values,
+        clusters=_either(values, "clusters", environ, "SLURM_CLUSTERS"),
         data="json" if "json" in values else "yaml" if "yaml" in values else None,
     )
 

@@ -47,7 +47,6 @@ class Reconciler:
         store: Store,
         service: Service,
         backends: Mapping[str, Backend],
-        site: nodes.Site,
         find_user: Callable[[int], User | None],
         make_job_token: Callable[[Job, User], str],
         *,
@@ -57,7 +56,7 @@ class Reconciler:
         self._store = store
         self._service = service
         self._backends = backends
-        self._site = site
+        self._site_of_memo: nodes.Site | None = None
         self._find_user = find_user
         self._make_job_token = make_job_token
         self._owner = owner
@@ -309,10 +308,18 @@ class Reconciler:
 
         await self._change(keys, event)
 
+    @property
+    def _site(self) -> nodes.Site:
+        """The service's, which an operator may have read again at any time."""
+        return self._service.site
+
     async def _place(self) -> None:
         """5. Who may start now, and why the others may not."""
         now = self._now()
         known = await self._service.known_nodes()
+        if self._site_of_memo is not self._site:
+            self._memo.clear()
+            self._site_of_memo = self._site
         view = queue.view(self._jobs.values(), self._site, known, now, self._standings_of, self._memo)
         plan = placement.plan(view.candidates, view.running, known, self._site.partitions, view.licenses_free, now)
         ours = {p.name for p in self._site.partitions if p.backend in self._fences}

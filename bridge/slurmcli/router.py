@@ -32,11 +32,15 @@ MOST_BYTES = 128 * 1024 * 1024
 
 
 def make(
-    service: Service, make_token: MakeToken, find_user: FindUser | None = None, here: Installation | None = None
+    service: Service,
+    make_token: MakeToken,
+    find_user: FindUser | None = None,
+    here: Installation | None = None,
+    reload: Callable[[], Awaitable[None]] | None = None,
 ) -> APIRouter:
-    """`find_user` by uid or name; without it the host is asked."""
+    """`find_user` by uid or name; without it the host is asked. `reload` is what `scontrol reconfigure` does."""
     here = here or Installation(socket.gethostname())
-    world = World(service, find_user or People().find, make_token, here=here)
+    world = World(service, find_user or People().find, make_token, here=here, reload=reload)
     router = APIRouter(prefix="/cli", include_in_schema=False)
 
     @router.post("/{name}")

@@ -18,6 +18,8 @@ async def run(world: World, caller: Caller, call: Call) -> Reply:
         return reply(query)
     if query.wants_scripts and query.jobs is None:
         return Reply(stderr="sacct: error: -B needs the jobs named by -j\n", exit_code=1)
+    if query.clusters is not None and not {world.service.site.cluster_name, "all"} & set(query.clusters):
+        return reply(sacct.render(query, [], await world.view(call)))
     found = await world.service.jobs(
         caller,
         JobQuery(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from adapters.slurm import jobfacts, scancel, selectors
+from adapters.slurm import clusters, jobfacts, scancel, selectors
 from adapters.slurm.answer import Answer
 from adapters.slurm.selectors import Selected
 from bridge.backends.port import Target
@@ -30,6 +30,15 @@ async def run(world: World, caller: Caller, call: Call) -> Reply:
     order = scancel.read(call.argv, call.environ, caller.user.uid, world.uid_of)
     if isinstance(order, Answer):
         return reply(order)
+    cluster = clusters.choose("scancel", order.clusters, world.service.site.cluster_name)
+    if isinstance(cluster, Answer):
+        return reply(cluster)
+    warned = cluster.warnings if cluster is not None else ""
+    done = await _carry_out(world, caller, call, order)
+    return replace(done, stderr=warned + done.stderr)
+
+
+async def _carry_out(world: World, caller: Caller, call: Call, order: scancel.Order) -> Reply:
     steps = [one for one in order.ids if one.step not in (None, "batch")]
     if steps:
         return await _steps(world, caller, order, steps)

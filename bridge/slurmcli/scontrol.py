@@ -2,8 +2,10 @@
 
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from adapters.slurm import (
+    clusters,
     durations,
     errors,
     hostlist,
@@ -33,8 +35,19 @@ DEFAULT_TOKEN_SECONDS = 1800
 
 
 async def run(world: World, caller: Caller, call: Call) -> Reply:
+    named = scontrol.clusters_named(call.argv, call.environ)
+    cluster = clusters.choose("scontrol", named, world.service.site.cluster_name)
+    if isinstance(cluster, Answer):
+        return reply(cluster)
+    done = await _carry_out(world, caller, call)
+    return done if cluster is None else replace(done, stderr=cluster.warnings + done.stderr)
+
+
+async def _carry_out(world: World, caller: Caller, call: Call) -> Reply:
     order = scontrol.read(call.argv, call.environ)
     match order:
+        case scontrol.Converse():
+            return await _converse(world, caller, call)
         case Answer():
             return reply(order)
         case scontrol.Show():
@@ -48,7 +61,11 @@ async def run(world: World, caller: Caller, call: Call) -> Reply:
         case scontrol.Token():
             return await _token(world, caller, order)
         case scontrol.Ping():
-            return Reply(_ping(world))
+            return Reply(_ping(world, by_cluster=order.by_cluster))
+        case scontrol.Reconfigure():
+            return await _reconfigure(world, caller)
+        case scontrol.FoldNames():
+            return _fold_names(call, order)
         case scontrol.WaitJob():
             return await _wait_job(world, caller, order)
         case scontrol.Completing():
@@ -70,7 +87,13 @@ async def _show(world: World, caller: Caller, call: Call, order: scontrol.Show) 
             return await _show_partitions(world, order)
         case "licenses":
             rows = await world.service.licenses()
-            records = [scontrol_show.license_lines(name, total, used) for name, total, used in rows]
+            records = [
+                scontrol_show.license_lines(name, total, used)
+                for name, total, used in rows
+                if order.name in (None, name)
+            ]
+            if order.name is not None and not records:
+                return Reply()
             text = "".join(joined(lines, one_line=order.one_line).rstrip("\n") + "\n" for lines in records)
             return Reply(text or "No licenses configured in Slurm.\n")
     nodes = await world.service.known_nodes()
@@ -78,8 +101,9 @@ async def _show(world: World, caller: Caller, call: Call, order: scontrol.Show) 
     return Reply(text + _ping(world))
 
 
-def _ping(world: World) -> str:
-    return f"Slurmctld(primary) at {world.here.host} is UP\n"
+def _ping(world: World, *, by_cluster: bool = False) -> str:
+    where = world.service.site.cluster_name if by_cluster else world.here.host
+    return f"Slurmctld(primary) at {where} is UP\n"
 
 
 async def _show_jobs(world: World, caller: Caller, call: Call, order: scontrol.Show) -> Reply:
@@ -191,9 +215,6 @@ _SAYS_IT_TWICE = frozenset({"hold", "uhold", "release"})
 
 async def _act(world: World, caller: Caller, order: scontrol.Act) -> Reply:
     do = _doer(world, caller, order)
-    if do is None:
-        text = errors.text_of("access_denied", "")
-        return Reply(stderr="".join(f"{text} for job {word}\n" for word, _ in order.targets), exit_code=1)
     said: list[str] = []
     for word, selected in order.targets:
         if selected is None:
@@ -207,8 +228,7 @@ async def _act(world: World, caller: Caller, order: scontrol.Act) -> Reply:
     return Reply(stderr="".join(said), exit_code=1 if said else 0)
 
 
-def _doer(world: World, caller: Caller, order: scontrol.Act) -> Callable[[Selector], Awaitable[list[Result]]] | None:
-    """None: nobody may do this here."""
+def _doer(world: World, caller: Caller, order: scontrol.Act) -> Callable[[Selector], Awaitable[list[Result]]]:
     service = world.service
     match order.verb:
         case "hold":
@@ -221,11 +241,13 @@ def _doer(world: World, caller: Caller, order: scontrol.Act) -> Callable[[Select
             return lambda one: service.suspend(caller, [one])
         case "resume":
             return lambda one: service.resume(caller, [one])
+        case "top":
+            return lambda one: service.top(caller, one)
         case "requeue":
             return lambda one: service.requeue(caller, [one], special_exit=order.special_exit)
         case "requeuehold":
             return lambda one: service.requeue(caller, [one], hold=True, special_exit=order.special_exit)
-    return None
+    raise AssertionError(order.verb)  # scontrol.read knows no other
 
 
 def _texts(caller: Caller, verb: str, results: Sequence[Result]) -> list[str]:
@@ -244,7 +266,7 @@ def _texts(caller: Caller, verb: str, results: Sequence[Result]) -> list[str]:
 def text_for(caller: Caller, verb: str, result: Result) -> str:
     error, job = result.error, result.job
     assert error is not None
-    if isinstance(error, NotPermitted) and job is not None and job.request.uid != caller.user.uid:
+    if verb != "top" and isinstance(error, NotPermitted) and job is not None and job.request.uid != caller.user.uid:
         return errors.text_of("invalid_user_id", error.sentence)
     if verb == "resume" and isinstance(error, Conflict) and job is not None and job.state not in WAITING:
         return "Job is not suspended"
@@ -302,6 +324,8 @@ def _changes(
 
 
 async def _update_nodes(world: World, caller: Caller, update: scontrol_update.NodeUpdate) -> Reply:
+    if not caller.is_operator:
+        return Reply(stderr=f"slurm_update error: {errors.text_of('invalid_user_id', '')}\n", exit_code=1)
     nodes = {node.name: node for node in await world.service.known_nodes()}
     names = update.names or tuple(nodes)
     if update.is_resume and all(name in nodes and nodes[name].state is NodeState.UP for name in names):
@@ -313,7 +337,46 @@ async def _update_nodes(world: World, caller: Caller, update: scontrol_update.No
     return Reply()
 
 
+# ── a conversation ────────────────────────────────────────────────────────────────────────────────
+
+_PROMPT = "scontrol: "
+
+
+async def _converse(world: World, caller: Caller, call: Call) -> Reply:
+    """Commands from standard input until `exit`, `quit` or its end."""
+    if not call.state.get("asked"):
+        return Reply(question=_PROMPT, state={"asked": True})
+    words = scontrol.words_of_line(call.answer) if call.answer is not None else ["exit"]
+    if words and words[0].lower() in ("exit", "quit"):
+        return Reply()
+    done = Reply()
+    if words:
+        done = await _carry_out(world, caller, replace(call, argv=tuple(words), state={}, answer=None))
+    return replace(done, question=_PROMPT, state={"asked": True}, exit_code=0, again_in_seconds=None)
+
+
 # ── the rest ──────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _reconfigure(world: World, caller: Caller) -> Reply:
+    if not caller.is_operator:
+        return Reply(stderr=f"slurm_reconfigure error:{errors.text_of('invalid_user_id', '')}\n", exit_code=1)
+    try:
+        await world.reconfigure()
+    except BridgeError as error:
+        return Reply(stderr=f"slurm_reconfigure error:{error.sentence}\n", exit_code=1)
+    return Reply()
+
+
+def _fold_names(call: Call, order: scontrol.FoldNames) -> Reply:
+    need = "stdin" if order.path == "-" else f"file: {order.path}"
+    content = call.files.get(need)
+    if content is None:
+        return Reply(needs=(need,))
+    if isinstance(content, str):
+        return Reply(stderr=f"scontrol: error: Unable to open {order.path}: {content}\n", exit_code=1)
+    names = ",".join(content.decode("utf-8", "surrogateescape").split())
+    return reply(scontrol.fold_names(names, in_order=order.in_order))
 
 
 async def _write_script(world: World, caller: Caller, order: scontrol.WriteScript) -> Reply:

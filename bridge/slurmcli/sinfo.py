@@ -1,6 +1,6 @@
 """sinfo at the server."""
 
-from adapters.slurm import sinfo
+from adapters.slurm import clusters, sinfo
 from adapters.slurm.answer import Answer
 from bridge.core.users import Caller
 from bridge.slurmcli.wire import Call, Reply
@@ -11,8 +11,12 @@ async def run(world: World, caller: Caller, call: Call) -> Reply:
     query = sinfo.read(call.argv, call.environ)
     if isinstance(query, Answer):
         return reply(query)
+    cluster = clusters.choose("sinfo", query.clusters, world.service.site.cluster_name)
+    if isinstance(cluster, Answer):
+        return reply(cluster)
     clock = world.clock(call)
     answer = sinfo.render(query, world.service.site, await world.node_uses(caller), clock)
+    answer = world.under_cluster(answer, cluster, header=query.header)
     if query.iterate_seconds is None:
         return reply(answer)
     date = clock.banner() + "\n" if query.header and not query.dated else ""

@@ -1,6 +1,6 @@
 """squeue at the server: the query goes to the service, the rows to the translator."""
 
-from adapters.slurm import squeue
+from adapters.slurm import clusters, squeue
 from adapters.slurm.answer import Answer
 from bridge.core.errors import NotFound
 from bridge.core.job import Job, JobKey
@@ -19,10 +19,13 @@ async def run(world: World, caller: Caller, call: Call) -> Reply:
     query = squeue.read(call.argv, call.environ, asker)
     if isinstance(query, Answer):
         return reply(query)
+    cluster = clusters.choose("squeue", query.clusters, world.service.site.cluster_name)
+    if isinstance(cluster, Answer):
+        return reply(cluster)
     if query.data is not None:
         text = f"squeue: error: --{query.data} is not built yet; -o and -O give fields that programs can read\n"
         return Reply(stderr=text, exit_code=1)
-    answer = await _look(world, caller, call, query)
+    answer = world.under_cluster(await _look(world, caller, call, query), cluster, header=query.header)
     if query.iterate_seconds is None or answer.exit_code:
         return reply(answer)
     date = world.clock(call).banner() + "\n" if query.header and not query.dated else ""

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from adapters.slurm import durations, jobfacts, sizes
 from adapters.slurm.answer import Answer
+from adapters.slurm.clusters import Chosen
 from adapters.slurm.scontrol_config import Installation
 from adapters.slurm.scontrol_show import NodeUse
 from adapters.slurm.selectors import Selected
@@ -38,7 +39,20 @@ class World:
     find_user: FindUser
     make_token: MakeToken
     now: Callable[[], float] = time.time
+    reload: Callable[[], Awaitable[None]] | None = None
+    """Reads the site file again; None: there is nothing to read."""
     here: Installation = field(default_factory=lambda: Installation(socket.gethostname()))
+
+    async def reconfigure(self) -> None:
+        if self.reload is not None:
+            await self.reload()
+
+    def under_cluster(self, answer: Answer, chosen: Chosen | None, *, header: bool) -> Answer:
+        """With the cluster's name above, where -M named it."""
+        if chosen is None:
+            return answer
+        above = f"CLUSTER: {self.service.site.cluster_name}\n" if header else ""
+        return Answer(above + answer.stdout, chosen.warnings + answer.stderr, answer.exit_code)
 
     def uid_of(self, name: str) -> int | None:
         user = self.find_user(name)

@@ -48,7 +48,6 @@ class World:
             store,
             self.service,
             backends,
-            site_of_test,
             self.find_user,
             lambda job, user: f"token-{job.id}-{job.attempt}",
             owner="test",

@@ -389,7 +389,7 @@ def test_config_leaves_out_what_is_not_there():
     text = scontrol_config.text(site, NODES, Installation("vm"), a_view().clock)
     assert "SlurmctldPort" not in text and "StateSaveLocation" not in text
     assert "\nSlurmctldHost[0]        = vm\n" in text
-    assert "\nAccountingStorageEnforce = associations,qos\n" in text
+    assert "\nAccountingStorageEnforce = associations,limits,qos\n" in text
 
 
 # ── command lines ─────────────────────────────────────────────────────────────────────────────────
@@ -405,7 +405,9 @@ def test_config_leaves_out_what_is_not_there():
         (["hold"], Answer(stderr="too few arguments for keyword:hold\n", exit_code=1)),
         (["--version"], Answer("slurm 25.11.8\n")),
         (["version"], Answer("slurm 25.11.8\n")),
-        (["reconfigure"], Answer()),
+        (["show", "topology"], Answer()),
+        (["show", "federation"], Answer()),
+        (["show", "reservation", "x"], Answer("Reservation x not found\n", exit_code=1)),
         (["show", "hostnames", "n[1-3],m7"], Answer("n1\nn2\nn3\nm7\n")),
         (["show", "hostname", "n[1-2]"], Answer("n1\nn2\n")),
         (["show", "hostnames", "n[1-"], Answer(stderr="Invalid hostlist: n[1-\n")),

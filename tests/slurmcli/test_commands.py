@@ -1,15 +1,18 @@
 """The commands over a real store and service."""
 
+import dataclasses
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from bridge.core import dag
+from bridge.core.errors import Refused
 from bridge.core.job import End, JobKey, Share
 from bridge.core.state import Began, Placed
 from bridge.slurmcli.wire import Reply
 from tests.builders import NOON
+from tests.slurm.views import SITE
 from tests.slurmcli.bridge import ALICE, BOB, ROOT, Bridge, a_bridge
 
 pytestmark = pytest.mark.anyio
@@ -222,7 +225,8 @@ async def test_scontrol_holds_and_releases(bridge: Bridge):
         (["top", "1"], "Access/permission denied for job 1\n"),
         (["update", "JobId=99999999", "Name=x"], "Invalid job id specified for job 99999999\n"),
         (["update", "JobName=nosuch", "Comment=x"], "scontrol: error: No jobs with name 'nosuch'\n"),
-        (["update", "NodeName=n1", "State=DRAIN", "Reason=x"], "slurm_update error: Access/permission denied\n"),
+        (["update", "NodeName=n1", "State=DRAIN", "Reason=x"], "slurm_update error: Invalid user id\n"),
+        (["reconfigure"], "slurm_reconfigure error:Invalid user id\n"),
     ],
 )
 async def test_scontrol_refusals(bridge: Bridge, argv: list[str], stderr: str):
@@ -389,3 +393,97 @@ async def test_a_task_goes_its_own_way(bridge: Bridge):
     assert await bridge.out("squeue", "-h", "-S", "i", "-o", "%i %r") == (
         f"{array.id}_2 JobHeldUser\n{array.id}_[1,3] None\n"
     )
+
+
+# ── clusters ──────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_commands_take_the_own_cluster_by_name(bridge: Bridge):
+    job = await bridge.submit(hold=True)
+    assert await bridge.out("squeue", "-M", "oracle", "-o", "%i") == f"CLUSTER: oracle\nJOBID\n{job.id}\n"
+    assert await bridge.out("squeue", "-M", "all", "-h", "-o", "%i") == f"{job.id}\n"
+    assert await bridge.out("sinfo", "-M", "oracle", "-p", "gpu", "-o", "%R") == "CLUSTER: oracle\nPARTITION\ngpu\n"
+    assert await bridge.out("scontrol", "-M", "oracle", "ping") == "Slurmctld(primary) at oracle is UP\n"
+    assert await bridge.out("sacct", "-M", "all", "-X", "-n", "-P", "-o", "jobid") == f"{job.id}\n"
+    assert await bridge.out("scancel", "-M", "oracle", str(job.id)) == ""
+    assert await bridge.out("squeue", "-h") == ""
+
+
+async def test_commands_refuse_other_clusters(bridge: Bridge):
+    job = await bridge.submit(hold=True)
+    for command, *words in (["squeue"], ["sinfo"], ["scontrol", "ping"], ["scancel", str(job.id)]):
+        for argv, environ in (([*words, "-M", "nowhere"], {}), (words, {"SLURM_CLUSTERS": "nowhere"})):
+            reply = await bridge.run(command, *argv, environ=environ)
+            assert (reply.stdout, reply.exit_code) == ("", 1)
+            assert reply.stderr.startswith(f"{command}: error: No cluster 'nowhere' known by database.\n")
+    assert await bridge.out("squeue", "-h", "-o", "%i") == f"{job.id}\n"
+    assert await bridge.out("sacct", "-M", "nowhere", "-X", "-P", "-o", "jobid") == "JobID\n"
+
+
+# ── orders of operators ───────────────────────────────────────────────────────────────────────────
+
+
+async def test_top_moves_a_job_before_its_users_others_only(bridge: Bridge):
+    await bridge.start(await bridge.submit(), (Share("n4", 8, 256, 1),))
+    first, second, third = [await bridge.submit(partitions=("gpu",), tasks=8, name=name) for name in "abc"]
+    others = await bridge.submit(caller=BOB, partitions=("gpu",), tasks=8, name="d")
+    assert await bridge.run("scontrol", "top", str(third.id), caller=ROOT) == Reply()
+    look = ["squeue", "-h", "-t", "PD", "-S", "i", "-o", "%j %Q %y"]
+    assert await bridge.out(*look) == "a 1 1\nb 1 1\nc 1 0\nd 1 0\n"
+    assert others.id > third.id > second.id > first.id
+
+
+async def test_top_is_for_operators_and_for_jobs_that_wait(bridge: Bridge):
+    held = await bridge.submit(hold=True)
+    running = await bridge.submit()
+    await bridge.start(running, ON_N1)
+    for job, caller, text in (
+        (held, ALICE, "Access/permission denied"),
+        (held, ROOT, "Job is in held state, pending scheduler release"),
+        (running, ROOT, "Job is no longer pending execution"),
+    ):
+        assert await bridge.run("scontrol", "top", str(job.id), caller=caller) == failed(f"{text} for job {job.id}\n")
+
+
+async def test_reconfigure_reads_the_site_again(bridge: Bridge):
+    partitions = (dataclasses.replace(SITE.partitions[0], max_time_seconds=60),)
+
+    async def reload() -> None:
+        bridge.service.replace_site(dataclasses.replace(SITE, partitions=partitions))
+
+    bridge.world = dataclasses.replace(bridge.world, reload=reload)
+    assert await bridge.run("scontrol", "reconfigure", caller=ROOT) == Reply()
+    assert await bridge.out("sinfo", "-h", "-o", "%R %l") == "main 1:00\n"
+
+
+async def test_reconfigure_tells_why_it_did_nothing(bridge: Bridge):
+    async def reload() -> None:
+        raise Refused("[server] of the site file change with a new start of the bridge only")
+
+    bridge.world = dataclasses.replace(bridge.world, reload=reload)
+    assert await bridge.run("scontrol", "reconfigure", caller=ROOT) == failed(
+        "slurm_reconfigure error:[server] of the site file change with a new start of the bridge only\n"
+    )
+
+
+# ── scontrol by standard input ────────────────────────────────────────────────────────────────────
+
+
+async def test_scontrol_reads_commands_from_standard_input(bridge: Bridge):
+    asked = await bridge.run("scontrol")
+    assert asked == Reply(question="scontrol: ", state={"asked": True})
+    shown = await bridge.run("scontrol", state={"asked": True}, answer="show hostnames 'n[1-2]'")
+    assert shown == Reply("n1\nn2\n", question="scontrol: ", state={"asked": True})
+    bad = await bridge.run("scontrol", state={"asked": True}, answer="frobnicate")
+    assert (bad.stderr, bad.question) == ("invalid keyword: frobnicate\n", "scontrol: ")
+    for last in ("exit", "quit", None):
+        assert await bridge.run("scontrol", state={"asked": True}, answer=last) == Reply()
+
+
+async def test_hostlists_come_from_files_too(bridge: Bridge):
+    assert (await bridge.run("scontrol", "show", "hostlist", "/tmp/names")).needs == ("file: /tmp/names",)
+    read = {"file: /tmp/names": b"n3\nn1 n2\n"}
+    assert await bridge.out("scontrol", "show", "hostlist", "/tmp/names", files=read) == "n[3,1-2]\n"
+    assert await bridge.out("scontrol", "show", "hostlistsorted", "-", files={"stdin": b"n3,n1\n"}) == "n[1,3]\n"
+    missing = await bridge.run("scontrol", "show", "hostlist", "/tmp/names", files={"file: /tmp/names": "ENOENT"})
+    assert missing.exit_code == 1

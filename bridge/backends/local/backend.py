@@ -392,6 +392,10 @@ class LocalBackend:
         self._drop(job_id, attempt)
         await asyncio.to_thread(spool.remove, self._path(job_id, attempt))
 
+    def set_nodes(self, nodes: Sequence[Node]) -> None:
+        """From now on; what runs on nodes that are no more goes on to its end."""
+        self._nodes = tuple(nodes)
+
     # ── looks ─────────────────────────────────────────────────────────────────────────────────────
 
     async def nodes(self) -> tuple[Node, ...]:
