@@ -241,8 +241,8 @@ def node(use: NodeUse, view: View) -> Lines:
         f"Partitions={partitions} ",
         f"BootTime={boot} SlurmdStartTime={since}",
         f"LastBusyTime={busy} ResumeAfterTime=None",
-        f"CfgTRES={_node_tres(node)}",
-        f"AllocTRES={_use_tres(use)}",
+        f"CfgTRES={node_tres(node)}",
+        f"AllocTRES={use_tres(use)}",
         "CurrentWatts=0 AveWatts=0",
     ]
     if node.reason:
@@ -267,7 +267,7 @@ def gres_of(node: Node) -> str:
     )
 
 
-def _node_tres(node: Node) -> str:
+def node_tres(node: Node) -> str:
     amounts = [("cpu", node.cpus), ("mem", node.memory_mib), ("billing", node.cpus), *_gres_counts(node.gres)]
     return sizes.tres_text(tuple(amounts))
 
@@ -279,7 +279,7 @@ def _gres_counts(gres: Sequence[tuple[str, str | None, int]]) -> list[tuple[str,
     return list(counts.items())
 
 
-def _use_tres(use: NodeUse) -> str:
+def use_tres(use: NodeUse) -> str:
     amounts = [("cpu", use.cpus), ("mem", use.memory_mib), *_gres_counts(use.gres)]
     return sizes.tres_text(tuple((name, amount) for name, amount in amounts if amount))
 
@@ -290,9 +290,6 @@ def _use_tres(use: NodeUse) -> str:
 def partition(partition: Partition, nodes: Sequence[Node], site: Site) -> Lines:
     inside = [node for node in nodes if node.name in partition.nodes]
     cpus = sum(node.cpus for node in inside)
-    memory = sum(node.memory_mib for node in inside)
-    tres = [("cpu", cpus), ("mem", memory), ("node", len(inside)), ("billing", cpus)]
-    tres += _gres_counts([gres for node in inside for gres in node.gres])
     default_time = partition.default_time_seconds
     return [
         f"PartitionName={partition.name}",
@@ -310,8 +307,14 @@ def partition(partition: Partition, nodes: Sequence[Node], site: Site) -> Lines:
         f"State={partition.state} TotalCPUs={cpus} TotalNodes={len(inside)} SelectTypeParameters=NONE",
         "JobDefaults=(null)",
         f"{_default_memory(partition, site)} MaxMemPerNode={_or_unlimited(partition.max_memory_per_node_mib)}",
-        f"TRES={sizes.tres_text(tuple(tres))}",
+        f"TRES={partition_tres(inside)}",
     ]
+
+
+def partition_tres(inside: Sequence[Node]) -> str:
+    cpus, memory = sum(node.cpus for node in inside), sum(node.memory_mib for node in inside)
+    tres = [("cpu", cpus), ("mem", memory), ("node", len(inside)), ("billing", cpus)]
+    return sizes.tres_text((*tres, *_gres_counts([gres for node in inside for gres in node.gres])))
 
 
 def _default_memory(partition: Partition, site: Site) -> str:

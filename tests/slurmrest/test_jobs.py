@@ -1,4 +1,3 @@
-# ruff: noqa: E501  # requests and their answers, each on a line
 """job/submit, job/{id}, jobs and jobs/state over a real store: what slurmrestd 25.11 answers to the same requests."""
 
 from typing import Any
