@@ -50,6 +50,8 @@ def read_profile(partition_table: Table, partition: Partition) -> Profile:
         volumes=tuple(map(_volume, table.tables("volumes"))),
         host_network=table.boolean("host_network", False),
         node_is=cast(Literal["host", "pod"], table.choice("node_is", "host", ("host", "pod"))),
+        nodes_are=cast(Literal["hosts", "room"], table.choice("nodes_are", "hosts", ("hosts", "room"))),
+        cpu_request_percent=table.count("cpu_request_percent", 100, 1, 100),
         queue=table.text("queue", expected="the name of a LocalQueue", fits=_is_name),
         resources=_texts(table, "resources"),
         max_time_seconds=partition.max_time_seconds,

@@ -44,15 +44,25 @@ class Bundle:
 
 
 def members_text(groups: Sequence[Group]) -> str:
-    return ",".join(f"{group.job_id}.{group.attempt}" for group in groups)
+    """`12.1`; of a wave `21-120.1,130.2`: every pod carries it, so runs of raw ids with one attempt are folded."""
+    runs: list[list[int]] = []
+    for group in groups:
+        if runs and runs[-1][1] + 1 == group.job_id and runs[-1][2] == group.attempt:
+            runs[-1][1] = group.job_id
+        else:
+            runs.append([group.job_id, group.job_id, group.attempt])
+    return ",".join(
+        f"{first}.{attempt}" if first == last else f"{first}-{last}.{attempt}" for first, last, attempt in runs
+    )
 
 
 def parse_members(text: str) -> tuple[tuple[int, int], ...]:
     """(job id, attempt) of each index. Raises ValueError."""
-    found = []
-    for word in text.split(","):
-        job_id, _, attempt = word.partition(".")
-        found.append((int(job_id), int(attempt)))
+    found: list[tuple[int, int]] = []
+    for run in text.split(","):
+        ids, _, attempt = run.partition(".")
+        first, _, last = ids.partition("-")
+        found += [(job_id, int(attempt)) for job_id in range(int(first), int(last or first) + 1)]
     return tuple(found)
 
 

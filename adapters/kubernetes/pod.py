@@ -53,7 +53,7 @@ def make_pod(
         "securityContext": _pod_security(group, capabilities),
         "containers": [_container(bundle, profile, variant)],
         "volumes": _volumes(bundle, profile, variant, agent, secrets),
-        "affinity": _affinity(bundle, profile),
+        **_affinity(bundle, profile),
         **_deadline(group, profile),
         **_placement(profile),
     }
@@ -103,14 +103,15 @@ def _container_security() -> Manifest:
 def _container(bundle: Bundle, profile: Profile, variant: str) -> Manifest:
     # One template makes all pods, so each gets what the largest share needs.
     most = _largest(bundle.shares)
-    resources = _resources(most, profile)
+    limits = _limits(most, profile)
+    requests = {**limits, "cpu": quantities.part_of_cpus(most.cpus, profile.cpu_request_percent)}
     return {
         "name": "job",
         "image": profile.image,
         "imagePullPolicy": profile.pull_policy,
         "command": _agent_command(profile, variant),
         "workingDir": "/",
-        "resources": {"requests": resources, "limits": dict(resources)},
+        "resources": {"requests": requests, "limits": limits},
         "securityContext": _container_security(),
         "terminationMessagePath": "/dev/termination-log",
         "terminationMessagePolicy": "File",
@@ -148,8 +149,8 @@ def _largest(shares: Sequence[Share]) -> Share:
     )
 
 
-def _resources(share: Share, profile: Profile) -> Manifest:
-    """Requests, and limits too: then the pod is Guaranteed, keeps its CPUs, and is evicted last."""
+def _limits(share: Share, profile: Profile) -> Manifest:
+    """Requests are the same: then the pod is Guaranteed, may have CPUs of its own, and is evicted last."""
     found: Manifest = {"cpu": quantities.cpus(share.cpus)}
     if share.memory_mib:
         # The agent's own 20 MB are part of it: a job that fills its memory is ended by the agent before the kernel.
@@ -283,16 +284,13 @@ def _placement(profile: Profile) -> Manifest:
 
 def _affinity(bundle: Bundle, profile: Profile) -> Manifest:
     """The bridge has counted what is free and chosen hosts; the scheduler keeps to them."""
-    hosts = sorted({share.node for share in bundle.shares})
-    affinity: Manifest = {
-        "nodeAffinity": {
-            "requiredDuringSchedulingIgnoredDuringExecution": {
-                "nodeSelectorTerms": [
-                    {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [host]}]} for host in hosts
-                ]
-            }
-        }
-    }
+    affinity: Manifest = {}
+    if profile.nodes_are == "hosts":
+        terms = [
+            {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [host]}]}
+            for host in sorted({share.node for share in bundle.shares})
+        ]
+        affinity["nodeAffinity"] = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
     if bundle.pods > 1 and not bundle.is_wave:
         apart = {"labelSelector": {"matchLabels": {names.GROUP: bundle.name}}, "topologyKey": _HOST_NAME}
         if profile.node_is == "host":
@@ -301,7 +299,7 @@ def _affinity(bundle: Bundle, profile: Profile) -> Manifest:
             affinity["podAntiAffinity"] = {
                 "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 100, "podAffinityTerm": apart}]
             }
-    return affinity
+    return {"affinity": affinity} if affinity else {}
 
 
 def _deadline(group: Group, profile: Profile) -> Manifest:

@@ -43,6 +43,12 @@ class Profile:
     host_network: bool = False
     node_is: NodeIs = "host"
     """host: pods of one job lie on different hosts, required; pod: preferred."""
+    nodes_are: Literal["hosts", "room"] = "hosts"
+    """hosts: the site's nodes are the cluster's, and pods go where the bridge placed them. room: they only say how
+    much there is; the scheduler chooses."""
+    cpu_request_percent: int = 100
+    """How much of its CPUs a pod asks the scheduler for. Below 100 hosts are oversubscribed, and no CPU is a job's
+    own."""
     queue: str | None = None
     """The LocalQueue of Kueue that admits the jobs."""
     resources: dict[str, str] = field(default_factory=dict)

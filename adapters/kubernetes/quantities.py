@@ -9,3 +9,8 @@ def memory(mib: int) -> str:
 def cpus(count: int) -> str:
     """Slurm gives whole CPUs. Whole ones as request and limit are what the static CPU manager pins."""
     return str(count)
+
+
+def part_of_cpus(count: int, percent: int) -> str:
+    """In thousandths of a CPU, which holds every percentage exactly."""
+    return f"{count * percent * 10}m" if percent != 100 else cpus(count)

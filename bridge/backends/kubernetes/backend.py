@@ -13,7 +13,7 @@ import logging
 import os
 import secrets
 import sys
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -60,6 +60,7 @@ class KubernetesBackend:
         self._site_nodes = tuple(nodes)
         self._transport = Transport(access)
         self._capabilities = Capabilities()
+        self._hosts = _hosts_of(profiles.values(), nodes)
         self._namespaces = sorted({profile.namespace for profile in profiles.values()})
         self._agent_name, self._agent = archive.build()
         self._has_agent: set[str] = set()
@@ -566,7 +567,11 @@ class KubernetesBackend:
         reflector = self._nodes
         if reflector is None or not reflector.is_current:
             return self._site_nodes
-        return tuple(_as_it_is(node, reflector.objects.get(f"/{node.name}")) for node in self._site_nodes)
+        found = []
+        for node in self._site_nodes:
+            is_host = f"/{node.name}" in reflector.objects or node.name in self._hosts
+            found.append(_as_it_is(node, reflector.objects.get(f"/{node.name}")) if is_host else node)
+        return tuple(found)
 
     async def read_output(self, uid: int, gid: int, path: str, offset: int, limit_bytes: int) -> bytes:
         """Where the partition's volumes are mounted here too, the file itself, opened as the user."""
@@ -595,6 +600,13 @@ try:
 except OSError as error:
     sys.exit(error.strerror)
 """
+
+
+def _hosts_of(profiles: Iterable[Profile], nodes: Iterable[Node]) -> frozenset[str]:
+    """Of the site's nodes those that must be the cluster's."""
+    if all(profile.nodes_are == "room" for profile in profiles):
+        return frozenset()
+    return frozenset(node.name for node in nodes)
 
 
 def _collection(manifest: Json) -> str:
