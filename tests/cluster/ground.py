@@ -1,0 +1,147 @@
+"""A real Kubernetes for tests: started once for a run, ended by process ids at its end.
+
+BRIDGE_CLUSTER names the folder of one that `tests/cluster/cluster up` has started already; it is left running.
+"""
+
+import contextlib
+import fcntl
+import functools
+import json
+import os
+import ssl
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+SCRIPT = Path(__file__).parent / "cluster"
+API = "https://127.0.0.1:6443"
+NODE = "node-1"
+WAIT_SECONDS = 60.0
+
+Json = dict[str, Any]
+
+
+@functools.cache
+def missing() -> str:
+    """Why there is no cluster here, in a few words; empty: there is one, or one can be built."""
+    return subprocess.run([SCRIPT, "missing"], check=True, capture_output=True, text=True).stdout.strip()
+
+
+class Cluster:
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.kubeconfig = directory / "kubeconfig"
+        self._context = ssl._create_unverified_context()  # its certificate is its own
+        self._images: set[str] = set()
+
+    # ── parts ─────────────────────────────────────────────────────────────────────────────────────
+
+    def pid(self, part: str) -> int:
+        return int((self.directory / "pids" / part).read_text())
+
+    def kill(self, part: str, number: int) -> None:
+        """etcd, kube-apiserver, kubelet ...; a signal to the process that we started."""
+        os.kill(self.pid(part), number)
+
+    def start_again(self, part: str) -> None:
+        subprocess.run([SCRIPT, "start", self.directory, part], check=True, stdout=subprocess.DEVNULL)
+
+    def image(self, rootfs: str, name: str = "", *command: str) -> str:
+        """The image's reference; made from a root folder of `cluster rootfs` when it is asked for first."""
+        reference = f"docker.io/test/{name or rootfs}:1"
+        marker = self.directory / f"image-{name or rootfs}"
+        if not marker.exists():
+            made = subprocess.run([SCRIPT, "rootfs", rootfs], check=True, stdout=subprocess.PIPE, text=True)
+            words = [SCRIPT, "image", self.directory, reference, made.stdout.strip(), *(command or ("/bin/sh",))]
+            subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+            marker.touch()
+        return reference
+
+    # ── the API ───────────────────────────────────────────────────────────────────────────────────
+
+    def call(self, method: str, path: str, body: Json | None = None, content_type: str = "application/json") -> Json:
+        """As administrator. Raises urllib.error.HTTPError."""
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Authorization": "Bearer admin-token", "Content-Type": content_type}
+        request = urllib.request.Request(API + path, data, headers, method=method)
+        with urllib.request.urlopen(request, context=self._context, timeout=30) as answer:
+            found: Json = json.load(answer)
+            return found
+
+    def get(self, path: str) -> Json | None:
+        """None: there is none."""
+        try:
+            return self.call("GET", path)
+        except urllib.error.HTTPError as error:
+            if error.code != 404:
+                raise
+            return None
+
+    def items(self, path: str) -> list[Json]:
+        found: list[Json] = self.call("GET", path)["items"]
+        return found
+
+    def until(self, look: Any, seconds: float = WAIT_SECONDS) -> Any:
+        """For what only the API shows: asked again until there is something."""
+        deadline = time.monotonic() + seconds
+        while not (found := look()):
+            assert time.monotonic() < deadline, f"nothing to see after {seconds} s"
+            time.sleep(0.05)
+        return found
+
+    @contextlib.contextmanager
+    def namespace(self, **labels: str) -> Iterator[str]:
+        """A new one, gone at the end with all that is in it."""
+        made = self.call(
+            "POST",
+            "/api/v1/namespaces",
+            {"metadata": {"generateName": "test-", "labels": labels}},
+        )
+        name = made["metadata"]["name"]
+        # Its default account is made by a controller, and pods need it.
+        self.until(lambda: self.get(f"/api/v1/namespaces/{name}/serviceaccounts/default"))
+        try:
+            yield name
+        finally:
+            self._release_pods(name)
+            self.call("DELETE", f"/api/v1/namespaces/{name}")
+            self._release_pods(name)
+
+    def _release_pods(self, namespace: str) -> None:
+        """What a failed test left must not hold up the namespace's end."""
+        for pod in self.items(f"/api/v1/namespaces/{namespace}/pods"):
+            path = f"/api/v1/namespaces/{namespace}/pods/{pod['metadata']['name']}"
+            with contextlib.suppress(urllib.error.HTTPError):
+                change = {"metadata": {"$deleteFromPrimitiveList/finalizers": ["bridge.hpc/end-is-committed"]}}
+                self.call("PATCH", path, change, "application/strategic-merge-patch+json")
+
+    def grant(self, resource: str, count: int) -> None:
+        """Let the node have an extended resource, as a device plugin would."""
+        path = f"/api/v1/nodes/{NODE}/status"
+        change = {"status": {"capacity": {resource: str(count)}}}
+        self.call("PATCH", path, change, "application/strategic-merge-patch+json")
+
+
+@contextlib.contextmanager
+def started() -> Iterator[Cluster]:
+    """The one that is named, or one of our own for as long as this lasts."""
+    named = os.environ.get("BRIDGE_CLUSTER")
+    if named:
+        yield Cluster(Path(named))
+        return
+    # One machine holds one: its ports and its bridge are fixed.
+    with open(Path(tempfile.gettempdir()) / "bridge-test-cluster.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with tempfile.TemporaryDirectory(prefix="bridge-cluster-", dir="/var/tmp") as folder:
+            directory = Path(folder)
+            directory.chmod(0o755)
+            try:
+                subprocess.run([SCRIPT, "up", directory], check=True, stdout=subprocess.DEVNULL)
+                yield Cluster(directory)
+            finally:
+                subprocess.run([SCRIPT, "down", directory], check=False)
