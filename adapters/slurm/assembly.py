@@ -1,6 +1,7 @@
 """From the options that count to the request: fields filled, several options put together into one."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from adapters.slurm import arrayspec, dependency, export, values
@@ -25,7 +26,7 @@ def components_of(parts: Sequence[Chosen]) -> tuple[tuple[Component, ...], str]:
 
 def _component(chosen: Chosen) -> tuple[Component, str]:
     special = chosen.special
-    fields = _values(chosen.component)
+    fields = {**_shape_of_hint(chosen), **_values(chosen.component)}
     said = ""
     if not special:
         return Component(**fields), said
@@ -55,6 +56,24 @@ def _component(chosen: Chosen) -> tuple[Component, str]:
         fields["gres_per_task"] = per_task
     return Component(**fields), said
 
+
+def _shape_of_hint(chosen: Chosen) -> dict[str, int]:
+    """--hint says how a node's cores are used; the last of several words that say the same thing counts."""
+    shape: dict[str, int] = {}
+    for word in _hints(chosen):
+        shape |= _SHAPES_OF_HINTS.get(word, {})
+    return shape
+
+
+def _hints(chosen: Chosen) -> list[str]:
+    return (chosen.recorded["hint"].text or "").lower().split(",") if "hint" in chosen.recorded else []
+
+
+_SHAPES_OF_HINTS = {
+    "compute_bound": {"threads_per_core": 1},
+    "memory_bound": {"cores_per_socket": 1, "threads_per_core": 1},
+    "nomultithread": {"threads_per_core": 1},
+}
 
 _MEMORY_FIELDS = {
     "mem": "memory_per_node_mib",
@@ -137,7 +156,16 @@ def request_of(
     gid = _value(special, "gid", int)
     files = Files(**_values(chosen.files)) if chosen.files else Files()
     signal = _value(special, "signal", values.SignalOption)
+    if special.get("array") is not None and not special["array"].text and files.stdout is None:
+        # An array of nothing is none, but its output is named as an array's.
+        files = replace(files, stdout=_OUTPUT_OF_ARRAY)
     shape = _value(special, "distribution", tuple)
+    recorded = {one.option.name: _shown(one.text) for one in chosen.recorded.values()}
+    bind = _binding(recorded, components)
+    exports = [*_exports(chosen), *exported.set_in_job]
+    if bind is not None:
+        recorded["tres-bind"] = bind
+        exports.append(("SLURM_TRES_BIND", bind))
     return JobRequest(
         name=_text(special, "name", script_name),
         user=user.name,
@@ -152,11 +180,24 @@ def request_of(
         export=_text(special, "export") if "export" in special else None,
         load_login_environment=exported.load_login_environment,
         distribution=shape[0] if shape is not None else None,
-        recorded=tuple((one.option.name, _shown(one.text)) for one in chosen.recorded.values()),
-        environment_of_options=(*_exports(chosen), *exported.set_in_job),
+        recorded=tuple(recorded.items()),
+        environment_of_options=tuple(exports),
         **submitted,
         **_values(chosen.request),
     )
+
+
+_OUTPUT_OF_ARRAY = "slurm-%A_%a.out"
+
+
+def _binding(recorded: Mapping[str, str], components: Sequence[Component]) -> str | None:
+    """How tasks are bound to devices: as said, or one's own devices for each task that asks for some."""
+    if "tres-bind" in recorded:
+        return recorded["tres-bind"]
+    if "gpu-bind" in recorded:
+        return f"gres/gpu:{recorded['gpu-bind']}"
+    gpu = next((gres for gres in components[0].gres_per_task if gres.name == "gpu"), None)
+    return None if gpu is None else f"gres/gpu:per_task:{gpu.count}"
 
 
 def _text(fields: Fields, name: str, otherwise: str = "") -> str:
@@ -189,6 +230,6 @@ def _exports(chosen: Chosen) -> list[tuple[str, str]]:
     append = _value(chosen.files, "append", bool)
     if append is not None:  # srun in the job opens its files the same way
         found.append(("SLURM_OPEN_MODE", "a" if append else "t"))
-    if "hint" in chosen.recorded and "nomultithread" in (chosen.recorded["hint"].text or "").lower():
-        found.append(("SLURM_THREADS_PER_CORE", "1"))
+    if "multithread" in _hints(chosen):
+        found.append(("SLURM_NTASKS_PER_CORE", "65535"))  # Slurm's number for "as many as there are"
     return found

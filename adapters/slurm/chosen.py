@@ -60,8 +60,11 @@ def choose(every: Iterable[Occurrence], whole: Chosen | None = None) -> Chosen:
 _MEMORY = ("mem", "mem_per_cpu", "mem_per_gpu")
 
 
-def settle(chosen: Chosen) -> None:
-    """Refusal for options that exclude each other; takes out a memory wish of the environment that gives way."""
+def settle(chosen: Chosen, exit_error: int = 1) -> None:
+    """Refusal for options that exclude each other; takes out a memory wish of the environment that gives way.
+
+    `exit_error`: the exit code of errors that are not the options' own.
+    """
     _settle_memory(chosen)
     component, special = chosen.component, chosen.special
     if "oversubscribe" in component and "exclusive" in component:
@@ -76,6 +79,7 @@ def settle(chosen: Chosen) -> None:
             if name in fields:
                 other = fields[name].option.name
                 raise fatal(f"--{other} is mutually exclusive with --ntasks-per-gpu and SLURM_NTASKS_PER_GPU")
+    _check_devices(chosen, tres, exit_error)
     if "distribution" in special and "node_list" not in component:
         shape = special["distribution"].text or ""
         if shape.lower().startswith("arbitrary"):
@@ -84,6 +88,26 @@ def settle(chosen: Chosen) -> None:
                 "with the -w option\n",
                 1,
             )
+
+
+_DEVICES = ("gres", "gpus_per_node", "gpus_per_task", "gres_per_job", "gres_per_socket")
+
+
+def _check_devices(chosen: Chosen, tres: str, exit_error: int) -> None:
+    """What sbatch refuses before it asks the controller."""
+    component, special = chosen.component, chosen.special
+    per_task = "gpus_per_task" in special or "gres/" in tres or "gres:" in tres
+    if per_task and not ("tasks" in component or "gres_per_job" in component or "nodes" in special):
+        said = "--gpus-per-task or --tres-per-task used without either --gpus or -n/--ntasks is not allowed."
+        raise Refusal(
+            f"sbatch: error: Failed to validate job spec. {said}\n"
+            "sbatch: error: Invalid generic resource (gres) specification\n",
+            exit_error,
+        )
+    wishes = [place[name].value for name in _DEVICES for place in (component, special) if name in place]
+    asked = {(one.name, one.type is None) for wish in wishes if isinstance(wish, tuple) for one in wish}
+    if any((name, True) in asked and (name, False) in asked for name, _ in asked):
+        raise Refusal("sbatch: error: Invalid GRES specification (with and without type identification)\n", exit_error)
 
 
 def _settle_sharing(component: Fields) -> None:

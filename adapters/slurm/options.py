@@ -180,7 +180,7 @@ OPTIONS: tuple[Option, ...] = (
         environment=("SBATCH_GET_USER_ENV",),
     ),
     Option("gid", "", _R, readers.group, _S, "gid", _ACT, "runs as this group"),
-    _keep("gpu-bind", _BINDING, "SBATCH_GPU_BIND", read=readers.plain(choices.gpu_bind), exports="SLURM_GPU_BIND"),
+    _keep("gpu-bind", _BINDING, "SBATCH_GPU_BIND", read=readers.plain(choices.gpu_bind)),
     _keep(
         "gpu-freq",
         "clock speeds are not set here",
@@ -403,7 +403,7 @@ OPTIONS: tuple[Option, ...] = (
         "time-min", "", _R, readers.time_limit, _Q, "time_min_seconds", _NEAR, "checked; the full limit is what it gets"
     ),
     Option("tmp", "", _R, readers.memory, _C, "temporary_disk_mib", _ACT, "only nodes with so much temporary disk"),
-    _keep("tres-bind", _BINDING, "SBATCH_TRES_BIND", exports="SLURM_TRES_BIND"),
+    _keep("tres-bind", _BINDING, "SBATCH_TRES_BIND"),
     Option(
         *("tres-per-task", "", _R, readers.any_text, _S, "tres_per_task", _ACT, "these resources for each task"),
         environment=("SBATCH_TRES_PER_TASK",),

@@ -6,7 +6,6 @@ itself refuses comes back as an Answer with its words and exit code; what the co
 but for values that cannot be read at all (array, dependency, constraint, `--signal=R:`).
 """
 
-import posixpath
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -123,18 +122,20 @@ def _read(call: Call, site: Site, context: Context, exit_error: int, said: list[
     """`said`: lines for standard error, without sbatch's name; added to as sbatch says them."""
     table = options.table(site.accept_options)
     of_command, operands = _command_line(call.argv, table, context)
-    first = choose(of_command[0]).early
-    told = _told_at_once(first)
+    first = choose(of_command[0])
+    told = _told_at_once(first.early)
     if told is not None:
         return told
     content, name, program = _script(call, first, operands, exit_error)
     script.check(content, exit_error)
     with_foreign = not _has_ignore_pbs(of_command[0], call.environ)
-    found = directives.scan(content, name, with_foreign=with_foreign, complaints=said)
+    # What is given to --wrap is read by the shell alone.
+    read = b"" if program.wrapped else content
+    found = directives.scan(read, name, with_foreign=with_foreign, complaints=said)
     base_name = name.rpartition("/")[2] or name
     parts, translated = _parts(of_command, found, base_name, table, call.environ, context)
     for _, chosen in parts:
-        settle(chosen)
+        settle(chosen, exit_error)
     return _finish(call, site, parts, found, translated, content, base_name, program, exit_error)
 
 
@@ -176,28 +177,34 @@ def _has_ignore_pbs(met: Sequence[Occurrence], environ: Mapping[str, str] | None
     return any(one.option.name == "ignore-pbs" for one in met) or (text is not None and occurrences.sets_flag(text))
 
 
-def _script(
-    call: Call, early: Mapping[str, Occurrence], operands: Sequence[str], exit_error: int
-) -> tuple[bytes, str, Program]:
+def _script(call: Call, first: Chosen, operands: Sequence[str], exit_error: int) -> tuple[bytes, str, Program]:
     """(content, name for messages, program)"""
-    if "external" in early:
+    if "external" in first.early:
         if operands:
             raise Refusal("sbatch: error: Script arguments not permitted with --external option\n", 1)
         raise Refusal("sbatch: error: --external: a job without a script cannot be run here\n", 1)
-    if "wrap" in early:
+    if "wrap" in first.early:
         if operands:
             raise Refusal("sbatch: error: Script arguments not permitted with --wrap option\n", 1)
-        return script.wrapped(early["wrap"].text or ""), "wrap", Program(wrapped=True)
+        return script.wrapped(first.early["wrap"].text or ""), "wrap", Program(wrapped=True)
     if not operands:
         return script.of_standard_input(call.files), "sbatch", Program()
-    content, path = script.of_file(operands[0], call.files, call.environ, exit_error)
-    return content, path, Program(arguments=tuple(operands[1:]), command=_joined(call.working_directory, path))
+    chdir = first.special.get("chdir")
+    directory = None if chdir is None else _joined(call.working_directory, chdir.text or "")
+    content, path = script.of_file(operands[0], call.files, call.environ, exit_error, directory)
+    return content, path, Program(arguments=tuple(operands[1:]), command=_command(call, path, directory))
+
+
+def _command(call: Call, path: str, directory: str | None) -> str:
+    """The script's path as sbatch keeps it: as written where that begins with a dot or --chdir did not lead to it."""
+    if path[:1] in ("/", ".") or directory is not None:
+        return path
+    return _joined(call.working_directory, path)
 
 
 def _joined(directory: str, path: str) -> str:
-    if path[:1] == "/":
-        return path
-    return posixpath.normpath(f"{directory}/{path}") if path[:1] == "." or "/." in path else f"{directory}/{path}"
+    """Dots stay, as in sbatch."""
+    return path if path[:1] == "/" else f"{directory}/{path}"
 
 
 def _parts(

@@ -27,19 +27,21 @@ def wrapped(text: str) -> bytes:
 
 
 def of_file(
-    operand: str, files: Mapping[str, bytes | str], environ: Mapping[str, str], exit_error: int
+    operand: str, files: Mapping[str, bytes | str], environ: Mapping[str, str], exit_error: int, directory: str | None
 ) -> tuple[bytes, str]:
-    """(content, path): the name itself, else, as a shell would, from the folders of PATH."""
-    content = files.get(f"script: {operand}")
-    if content is None:
-        raise NeedsScript((f"script: {operand}",))
-    if isinstance(content, bytes):
-        return content, operand
-    if content == "EISDIR":
-        return b"", operand
-    if content == "ENOENT" and operand[:1] not in ("/", "."):
+    """(content, path). A name without a path is looked for where sbatch is called, then in the folders of PATH.
+
+    `directory`: that of --chdir on the command line. It is looked in instead, but what is nowhere else is still
+    taken from where sbatch is called.
+    """
+    if operand[:1] in ("/", "."):
+        places, others = [operand], []
+    else:
         folders = [folder for folder in environ.get("PATH", "").split(":") if folder.startswith("/")]
-        paths = [f"{folder}/{operand}" for folder in folders[:_MOST_PATH_FOLDERS]]
+        others = [f"{folder}/{operand}" for folder in folders[:_MOST_PATH_FOLDERS]]
+        places = [operand] if directory is None else [f"{directory}/{operand}"]
+        others += [operand] if directory is not None else []
+    for paths in (places, others):
         missing = tuple(f"script: {path}" for path in paths if f"script: {path}" not in files)
         if missing:
             raise NeedsScript(missing)
@@ -47,6 +49,10 @@ def of_file(
             content = files[f"script: {path}"]
             if isinstance(content, bytes):
                 return content, path
+            if paths is places and content == "EISDIR":
+                return b"", path
+            if paths is places and content != "ENOENT":
+                raise _refused((f"Unable to open file {operand}",), exit_error)
     raise _refused((f"Unable to open file {operand}",), exit_error)
 
 

@@ -147,11 +147,12 @@ def _one_node_count(text: str) -> int:
 
 
 def _node_sizes(text: str) -> Nodes:
+    """`1,3-5`, or `1-8:3`, whose end is not among them: 1, 4 and 7."""
     sizes: set[int] = set()
-    for part in text.split(","):
+    for part in text.split(",") if ":" not in text else [text]:
         span, colon, step_text = part.partition(":")
         first, dash, last = span.partition("-")
-        numbers = [first, *([last] if dash else []), *([step_text] if colon else [])]
+        numbers = [first, *([last] if dash or colon else []), *([step_text] if colon else [])]
         if part and not all(n.isascii() and n.isdigit() and len(n) < 7 for n in numbers):
             raise BadValue('"VALUE" is not a valid node count', text)
         low = int(first) if part else 0
@@ -159,12 +160,12 @@ def _node_sizes(text: str) -> Nodes:
         step = int(step_text) if colon else 1
         if step < 1 or high < low or (high - low) // step > _MOST_SIZES:
             raise BadValue('"VALUE" is not a valid node count', text)
-        sizes.update(range(low, high + 1, step))
-    if len(sizes) > _MOST_SIZES:
+        sizes.update(range(low, high if colon else high + 1, step))
+    if not sizes or len(sizes) > _MOST_SIZES:
         raise BadValue('"VALUE" is not a valid node count', text)
     ordered = tuple(sorted(sizes))
     if len(ordered) == 1:
-        return Nodes(ordered[0])
+        return Nodes(ordered[0], sizes=ordered)
     if ordered == tuple(range(ordered[0], ordered[-1] + 1)):
         return Nodes(ordered[0], ordered[-1])
     return Nodes(ordered[0], ordered[-1], ordered)

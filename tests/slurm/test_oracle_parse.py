@@ -110,8 +110,6 @@ def fields_of(text: str) -> dict[str, str]:
 
 
 SHOWN_IN_OTHER_WORDS = {
-    "size-N-list": "allowed node counts are shown as a range",
-    "size-N-step": "the same",
     "size-bad-N0": "no node at all is shown as one",
     "gres-gpu": "a count that was not given is shown as 1",
     "gres-bad-bad-count": "the same",

@@ -47,6 +47,72 @@ class TestNeeds:
         )
 
 
+class TestWhereTheScriptIs:
+    """`files` as the client finds them from DIRECTORY."""
+
+    @pytest.mark.parametrize(
+        ("argv", "found_at", "command", "working_directory"),
+        [
+            ("job.sh", "job.sh", "/home/alice/job.sh", DIRECTORY),
+            ("sub/../job.sh", "sub/../job.sh", "/home/alice/sub/../job.sh", DIRECTORY),
+            ("./job.sh", "./job.sh", "./job.sh", DIRECTORY),
+            ("-D sub job.sh", "/home/alice/sub/job.sh", "/home/alice/sub/job.sh", "/home/alice/sub"),
+            ("-D sub job.sh", "/usr/bin/job.sh", "/usr/bin/job.sh", "/home/alice/sub"),
+            ("-D sub job.sh", "job.sh", "job.sh", "/home/alice/sub"),
+            ("-D . ./job.sh", "./job.sh", "./job.sh", "/home/alice/."),
+            ("-D /tmp /a/job.sh", "/a/job.sh", "/a/job.sh", "/tmp"),
+        ],
+    )
+    def test_the_folder_of_chdir_comes_first_and_names_stay_as_written(
+        self, argv, found_at, command, working_directory
+    ):
+        given: dict[str, bytes | str] = {}
+        while isinstance(found := request.read(a_call(*argv.split(), files=given), SITE), request.Needs):
+            given |= {name: PLAIN.encode() if name == f"script: {found_at}" else "ENOENT" for name in found.files}
+        assert isinstance(found, request.Parsed)
+        assert found.request.program == Program(command=command)
+        assert found.request.working_directory == working_directory
+
+    def test_a_directory_named_in_the_script_comes_too_late(self):
+        found = answered(a_call("job.sh"), {"job.sh": "#!/bin/sh\n#SBATCH -D sub -J main\n", "sub/job.sh": PLAIN})
+        assert (found.request.name, found.request.program.command) == ("main", "/home/alice/job.sh")
+
+
+def test_directives_in_wrapped_text_are_the_shells():
+    found = answered(a_call("--wrap", "#SBATCH -J inner\n#PBS -N pbs\ntrue"))
+    assert isinstance(found, request.Parsed)
+    assert (found.request.name, found.stderr, found.report.entries) == ("wrap", "", found.report.entries[:1])
+
+
+def test_an_array_of_nothing_is_none_with_the_output_of_one():
+    asked = parsed("-a", "").request
+    assert (asked.array, asked.files) == (None, Files(stdout="slurm-%A_%a.out"))
+    assert parsed("-a", "", "-o", "x").request.files == Files(stdout="x")
+
+
+class TestDevices:
+    _LOST = (
+        "sbatch: error: Failed to validate job spec. --gpus-per-task or --tres-per-task used without either --gpus or "
+        "-n/--ntasks is not allowed.\nsbatch: error: Invalid generic resource (gres) specification\n"
+    )
+    _MIXED = "sbatch: error: Invalid GRES specification (with and without type identification)\n"
+
+    @pytest.mark.parametrize(
+        "words", ["--gpus-per-task=1", "--tres-per-task=gres/gpu:1", "--gpus-per-task=1 --ntasks-per-node=2"]
+    )
+    def test_devices_for_each_of_nobody_knows_how_many_tasks(self, words):
+        assert refused(*words.split()) == (1, self._LOST)
+        assert refused(*words.split(), environ={"SLURM_EXIT_ERROR": "7"}) == (7, self._LOST)
+
+    @pytest.mark.parametrize("words", ["-n 2", "-N 2", "--gpus=2"])
+    def test_how_many_tasks_may_follow_from_other_options(self, words):
+        assert parsed("--gpus-per-task=1", *words.split()).request.component.gres_per_task
+
+    @pytest.mark.parametrize("words", ["--gres=gpu:1,gpu:a100:1", "--gpus=a100:1 --gpus-per-node=1", "--gpus=1,a100:1"])
+    def test_with_and_without_a_type(self, words):
+        assert refused(*words.split()) == (1, self._MIXED)
+
+
 def test_a_whole_request():
     script = """#!/bin/bash
 #SBATCH --job-name=train --nodes=2 --ntasks-per-node=4
@@ -235,8 +301,10 @@ class TestSizes:
         [
             ("-B2:3:4", {"sockets_per_node": 2, "cores_per_socket": 3, "threads_per_core": 4}),
             ("-B*:2", {"cores_per_socket": 2}),
-            ("--gres=gpu:2 --gpus-per-node=a100:1", {"gres_per_node": ("gpu:2", "gpu:a100:1")}),
-            ("--tres-per-task=cpu=2,gres/gpu:a=1", {"cpus_per_task": 2, "gres_per_task": ("gpu:a:1",)}),
+            ("--gres=gpu:a100:2 --gpus-per-node=a100:1", {"gres_per_node": ("gpu:a100:2", "gpu:a100:1")}),
+            ("--tres-per-task=cpu=2,gres/gpu:a=1 -n1", {"cpus_per_task": 2, "gres_per_task": ("gpu:a:1",)}),
+            ("--hint=nomultithread", {"threads_per_core": 1}),
+            ("--hint=memory_bound --cores-per-socket=2", {"threads_per_core": 1, "cores_per_socket": 2}),
             ("-C intel,ib", {"constraint": "intel&ib"}),
             ("-N3 -n2", {"nodes_min": 2, "nodes_max": None, "tasks": 2}),
             ("-N3-5 -n2", {"nodes_min": 2, "nodes_max": 2, "tasks": 2}),
@@ -264,11 +332,15 @@ class TestWhatTheJobFinds:
     @pytest.mark.parametrize(
         ("words", "variables"),
         [
-            ("--hint=nomultithread", {"SLURM_HINT": "nomultithread", "SLURM_THREADS_PER_CORE": "1"}),
+            ("--hint=nomultithread", {"SLURM_HINT": "nomultithread"}),
+            ("--hint=multithread", {"SLURM_HINT": "multithread", "SLURM_NTASKS_PER_CORE": "65535"}),
             ("-m cyclic:block", {"SLURM_DISTRIBUTION": "cyclic:block"}),
             ("-m plane=4", {"SLURM_DISTRIBUTION": "plane", "SLURM_DIST_PLANESIZE": "4"}),
             ("--gpus-per-node=2", {"SLURM_GPUS_PER_NODE": "2"}),
-            ("--gpu-bind=closest --network=x", {"SLURM_GPU_BIND": "closest", "SLURM_NETWORK": "x"}),
+            ("--gpu-bind=closest --network=x", {"SLURM_TRES_BIND": "gres/gpu:closest", "SLURM_NETWORK": "x"}),
+            ("--gpus-per-task=2 -n1", {"SLURM_TRES_BIND": "gres/gpu:per_task:2"}),
+            ("--gpus-per-task=2 -n1 --gpu-bind=none", {"SLURM_TRES_BIND": "gres/gpu:none"}),
+            ("--gpus=2 --tres-bind=gres/gpu:single:1", {"SLURM_TRES_BIND": "gres/gpu:single:1"}),
             ("--open-mode=append", {"SLURM_OPEN_MODE": "a"}),
             ("--open-mode=Truncate", {"SLURM_OPEN_MODE": "t"}),
             ("--export=NONE", {"SLURM_EXPORT_ENV": "NONE", "SLURM_GET_USER_ENV": "1"}),
