@@ -1,4 +1,4 @@
-"""Accounting as a use case: the book of accounts, users, associations and QOS, and who may change it.
+"""Accounting as a use case: the book of accounts, users, associations and QOS, and changes to it.
 
 The site file gives the start. Until the first change by an operator its book counts, at each start afresh;
 that change writes the whole book to the state database, which alone counts from then on.
@@ -12,12 +12,36 @@ from bridge.core.accounting import Book
 from bridge.core.nodes import Site
 from bridge.store.store import Store
 
+FRESH_SECONDS = 5.0
+"""How long what another process changed may go unseen."""
+
 
 class Accounting:
     def __init__(self, store: Store, site: Site, *, now: Callable[[], float] = time.time) -> None:
         self._store = store
         self._now = now
-        self._start = accounting_start.book_of(site)
+        self.start = accounting_start.book_of(site)
+        """What the site file says."""
+        self._book: Book | None = None
+        self._until = 0.0
+        self._watchers: list[Callable[[], None]] = []
 
     async def book(self) -> Book:
-        return self._start
+        if self._book is None or self._now() >= self._until:
+            known = self._book
+            if known is None or known.version != await self._store.accounting_version():
+                self._book = await self._store.accounting_book() or self.start
+            self._until = self._now() + FRESH_SECONDS
+        assert self._book is not None
+        return self._book
+
+    async def edit(self, change: Callable[[Book], Book | None]) -> Book:
+        """Who may is the caller's business. The change is asked once more on the book as it is when it is written."""
+        self._book = await self._store.edit_accounting(self.start, change)
+        self._until = self._now() + FRESH_SECONDS
+        for watcher in self._watchers:
+            watcher()
+        return self._book
+
+    def when_changed(self, watcher: Callable[[], None]) -> None:
+        self._watchers.append(watcher)

@@ -343,6 +343,8 @@ def _list(entity: Entity, words: Sequence[str], form: Form, *, with_associations
         conditions = replace(conditions, flags=conditions.flags | {"withassoc"})
     try:
         fields = sacctmgr_fields.choose(",".join(formats) if formats else _default_fields(entity, conditions.flags))
+        if "tree" in conditions.flags:
+            fields = tuple(map(sacctmgr_fields.for_tree, fields))
     except sacctmgr_fields.UnknownField as bad:
         return _failure(f"Unknown field '{bad}'\n")
     return List(entity, conditions, fields, form)
@@ -350,8 +352,7 @@ def _list(entity: Entity, words: Sequence[str], form: Form, *, with_associations
 
 def _default_fields(entity: Entity, flags: frozenset[str]) -> str:
     if entity == "association":
-        text = _WITHOUT_LIMITS if flags & {"wolimits", "woplimits"} else DEFAULT_FIELDS[entity]
-        return text.replace("Account", "Account%-20") if "tree" in flags else text
+        return _WITHOUT_LIMITS if flags & {"wolimits", "woplimits"} else DEFAULT_FIELDS[entity]
     if "withassoc" in flags and entity in _ASSOCIATION_FIELDS:
         return _ASSOCIATION_FIELDS[entity]
     if "withcoordinators" in flags:
@@ -363,10 +364,11 @@ def _default_fields(entity: Entity, flags: frozenset[str]) -> str:
 
 
 class BadWord(ValueError):
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, on_stdout: bool = False) -> None:
         super().__init__(text)
         self.text = text
         """All that is printed."""
+        self.on_stdout = on_stdout
 
 
 def read_conditions(entity: Entity, words: Sequence[str]) -> tuple[Conditions, list[str]]:

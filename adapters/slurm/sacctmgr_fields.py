@@ -378,6 +378,12 @@ def _choose_one(word: str) -> Chosen:
     return Chosen(field, number, is_left=width.startswith("-"))
 
 
+def for_tree(chosen: Chosen) -> Chosen:
+    """The account stands at the left, with room to be indented."""
+    is_usual = chosen.field.name == "account" and chosen.width == chosen.field.width
+    return Chosen(chosen.field, 20, is_left=True) if is_usual else chosen
+
+
 # ── text ──────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -8,10 +8,7 @@ from adapters.slurm.sacctmgr_fields import ClusterFacts, Row
 from bridge.core import accounting
 from bridge.core.accounting import Association, Book
 
-ONLY_WITH_ASSOCIATIONS = (
-    "You requested options that are only valid when querying with the withassoc option.\n"
-    "Are you sure you want to continue?"
-)
+ONLY_WITH_ASSOCIATIONS = "You requested options that are only valid when querying with the withassoc option."
 
 
 def needs_question(order: List) -> bool:
@@ -73,6 +70,9 @@ def _accounts(conditions: Conditions, book: Book, facts: ClusterFacts) -> Iterat
 
 
 def _users(conditions: Conditions, book: Book, facts: ClusterFacts) -> Iterator[Row]:
+    in_tree: dict[str, list[Association]] = {}
+    for _, one in book.tree():
+        in_tree.setdefault(one.user, []).append(one)
     for name in sorted(book.users):
         user = book.users[name]
         if not _in(name, conditions.names):
@@ -82,7 +82,7 @@ def _users(conditions: Conditions, book: Book, facts: ClusterFacts) -> Iterator[
         default = book.default_of(name)
         if not _in(default.account if default else "", conditions.default_accounts):
             continue
-        ones = [one for one in book.of_users.get(name, ()) if matches(conditions, one, book, facts)]
+        ones = [one for one in in_tree.get(name, ()) if matches(conditions, one, book, facts)]
         charged = next((one.account for one in ones if one.is_default), "")
         coordinators = "withcoordinators" in conditions.flags
         shown = ones if "withassoc" in conditions.flags else []

@@ -1,13 +1,16 @@
 """sacctmgr at the server: lists from the accounting book, changes to it by operators, with the question before."""
 
-from adapters.slurm import hostlist, sacctmgr, sacctmgr_list
+from adapters.slurm import hostlist, sacctmgr, sacctmgr_changes, sacctmgr_list, sacctmgr_texts
 from adapters.slurm.answer import Answer
 from adapters.slurm.sacctmgr_fields import ClusterFacts
+from adapters.slurm.sacctmgr_texts import ActiveJob, Asker, Planned
+from bridge.core import accounting
+from bridge.core.accounting import Book
 from bridge.core.users import Caller
 from bridge.slurmcli.wire import Call, Reply
 from bridge.slurmcli.world import World, reply
 
-_DECIDE = " (You have 30 seconds to decide)\n(N/y): "
+_DISCARDED = " Changes Discarded\n"
 
 
 async def run(world: World, caller: Caller, call: Call) -> Reply:
@@ -16,17 +19,67 @@ async def run(world: World, caller: Caller, call: Call) -> Reply:
         return reply(order)
     if isinstance(order, sacctmgr.List):
         return await _list(world, call, order)
-    return Reply(stderr="sacctmgr: error: not built\n", exit_code=1)
+    return await _change(world, caller, call, order)
 
 
 async def _list(world: World, call: Call, order: sacctmgr.List) -> Reply:
-    if sacctmgr_list.needs_question(order) and "--immediate" not in call.argv and "-i" not in call.argv:
+    if sacctmgr_list.needs_question(order):
         if call.state.get("asked") is not True:
-            return Reply(question=sacctmgr_list.ONLY_WITH_ASSOCIATIONS + _DECIDE, state={"asked": True})
-        if (call.answer or "").strip().lower()[:1] != "y":
+            question = f"{sacctmgr_list.ONLY_WITH_ASSOCIATIONS}\n{sacctmgr_texts.SURE}"
+            return Reply(question=question, state={"asked": True})
+        if not _is_yes(call.answer):
             return Reply("Aborted\n")
     book = await world.service.accounting.book()
     return Reply(sacctmgr_list.text(order, book, await _facts(world)))
+
+
+async def _change(world: World, caller: Caller, call: Call, order: sacctmgr.Change) -> Reply:
+    asker = await _asker(world, caller)
+    planned = sacctmgr_changes.plan(order, await world.service.accounting.book(), asker)
+    if planned.book is None:
+        return Reply(planned.stdout, planned.stderr, planned.exit_code)
+    if not order.is_immediate:
+        stage = call.state.get("stage")
+        if planned.doubt and stage is None:
+            return Reply(question=planned.doubt, state={"stage": "doubt"})
+        if stage == "doubt" and not _is_yes(call.answer):
+            return Reply(_DISCARDED)
+        if stage != "commit":
+            return Reply(planned.stdout, planned.stderr, question=sacctmgr_texts.COMMIT, state={"stage": "commit"})
+        if not _is_yes(call.answer):
+            return Reply(_DISCARDED)
+    done: list[Planned] = []
+
+    def edit(book: Book) -> Book | None:
+        done.append(sacctmgr_changes.plan(order, book, asker))
+        return done[-1].book
+
+    await world.service.accounting.edit(edit)
+    made = done[-1]
+    if made.book is None:  # somebody was quicker
+        return Reply(made.stdout, made.stderr, made.exit_code)
+    return Reply(made.stdout if order.is_immediate else "", made.stderr, made.exit_code)
+
+
+def _is_yes(answer: str | None) -> bool:
+    return (answer or "").strip().lower()[:1] == "y"
+
+
+async def _asker(world: World, caller: Caller) -> Asker:
+    book = await world.service.accounting.book()
+    mine = book.users.get(caller.user.name.lower())
+    is_admin = mine is not None and mine.admin_level != accounting.NO_ADMIN
+    jobs = [
+        ActiveJob(job.id, (job.request.account or "").lower(), job.request.user.lower(), job.request.qos or "")
+        for job in await world.service.store.unfinished()
+    ]
+    return Asker(
+        facts=await _facts(world),
+        user=caller.user.name.lower(),
+        is_operator=caller.is_operator or is_admin,
+        is_known=lambda name: world.find_user(name) is not None,
+        jobs=jobs,
+    )
 
 
 async def _facts(world: World) -> ClusterFacts:

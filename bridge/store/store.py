@@ -17,10 +17,11 @@ from typing import TypeVar
 from sqlalchemy import Connection, Engine, select, update
 
 from bridge.core import dag
+from bridge.core.accounting import Book
 from bridge.core.errors import Unavailable
 from bridge.core.job import Job, JobKey, JobState
 from bridge.core.report import Report
-from bridge.store import change, engine, history, leases, purge, queries, rows, schema, tables
+from bridge.store import accounting, change, engine, history, leases, purge, queries, rows, schema, tables
 from bridge.store.batch import Batch
 from bridge.store.change import EventOf
 from bridge.store.purge import Part
@@ -205,6 +206,20 @@ class Store:
 
     async def revoked_tokens(self, now: float) -> set[str]:
         return await self._read(lambda connection: history.revoked_tokens(connection, now))
+
+    # ── accounting ────────────────────────────────────────────────────────────────────────────────
+
+    async def accounting_version(self) -> int:
+        """0: nobody has changed the site file's book."""
+        return await self._read(accounting.version)
+
+    async def accounting_book(self) -> Book | None:
+        """None: the site file's counts."""
+        return await self._read(accounting.load)
+
+    async def edit_accounting(self, start: Book, edit: accounting.Edit) -> Book:
+        """Edited as it is when it is written. `edit` runs in the writer's thread; what it raises is raised here."""
+        return await self._write(lambda batch: accounting.edit(batch.connection, start, edit))
 
     # ── history ───────────────────────────────────────────────────────────────────────────────────
 

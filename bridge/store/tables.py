@@ -241,6 +241,28 @@ node_marks = Table(
     Column("at", Double, nullable=False),
 )
 
+# What operators made at run time: the accounting book's parts, reservations, partitions. Few, read whole.
+site_records = Table(
+    "site_records",
+    metadata,
+    Column("kind", String(16), primary_key=True),
+    Column("name", AnyText, primary_key=True),
+    Column("data", Text, nullable=False),  # JSON
+)
+
+# Mail about jobs that is still to be sent.
+mails = Table(
+    "mails",
+    metadata,
+    Column("id", String(255), primary_key=True),  # names the occasion, so that none is told twice
+    Column("key_id", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False),  # waiting | handed
+    Column("tries", Integer, nullable=False),
+    Column("due_at", Double, nullable=False),
+    Column("data", Text, nullable=False),  # JSON
+    Index("mails_due", "due_at"),
+)
+
 revoked_tokens = Table(
     "revoked_tokens",
     metadata,
