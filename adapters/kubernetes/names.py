@@ -28,6 +28,8 @@ CONTENT = f"{DOMAIN}/content"
 """Annotation: a hash of what was asked for, without secrets; the same for the same attempt."""
 MEMBERS = f"{DOMAIN}/members"
 """Annotation: `JOB.ATTEMPT` of each pod's index, or of all pods where there is one."""
+REQUEUE = f"{DOMAIN}/requeue"
+"""Annotation: `no` where a lost job is not to run again, so that nothing hinders telling it lost."""
 STOP = f"{DOMAIN}/stop"
 """Annotation on a pod that the bridge itself ends: cancel or requeue."""
 

@@ -124,6 +124,7 @@ def _annotations(
         names.MEMBERS: bundle.members,
         names.VARIANT: f"agent={agent} gang={gang}",
         names.CONTENT: content,
+        names.REQUEUE: "yes" if group.requeue else "no",
     }
 
 

@@ -70,6 +70,8 @@ def make_pod(
                 "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
                 "karpenter.sh/do-not-disrupt": "true",
                 names.MEMBERS: bundle.members,
+                names.PARTITION: names.annotation_value(group.partition),
+                names.REQUEUE: "yes" if group.requeue else "no",
             },
             "finalizers": [names.FINALIZER],
         },

@@ -63,7 +63,7 @@ def _of_terminated(pod: Manifest, terminated: Manifest) -> Standing:
             "ended",
             float(last["at"]),
             began_at,
-            end_of(last, disruption(pod)),
+            end_of(last, disruption(pod), is_preempted(pod)),
             derived_exit_status=int(last.get("derived_exit_status", 0)),
             steps=tuple(told.get("steps") or ()),
         )
@@ -76,15 +76,15 @@ def _of_terminated(pod: Manifest, terminated: Manifest) -> Standing:
     return Standing("lost", at, why=why)
 
 
-def end_of(event: Manifest, disturbed: str) -> End:
+def end_of(event: Manifest, disturbed: str, preempted: bool) -> End:
     """From the journal's last line. What Kubernetes says of a disruption is the evidence when the pod was ended."""
-    detail = str(event.get("detail", ""))
-    if event["cause"] == "stopped" and disturbed:
-        detail = disturbed
+    cause, detail = str(event["cause"]), str(event.get("detail", ""))
+    if cause == "stopped" and disturbed:
+        cause, detail = "preempted" if preempted else cause, disturbed
     return End(
         exit_status=int(event["exit_status"]),
         signal=int(event["signal"]),
-        cause=str(event["cause"]),
+        cause=cause,
         detail=detail,
         max_rss_kib=int(event.get("max_rss_kib", 0)),
         user_seconds=float(event.get("user_seconds", 0.0)),
@@ -145,6 +145,11 @@ def disruption(pod: Manifest) -> str:
     if is_deleted(pod) and names.STOP not in (pod["metadata"].get("annotations") or {}):
         return "its pod was deleted"
     return ""
+
+
+def is_preempted(pod: Manifest) -> bool:
+    found = condition(pod, "DisruptionTarget")
+    return found.get("status") == "True" and found.get("reason") == "PreemptionByScheduler"
 
 
 def _containers(status: Manifest) -> list[Manifest]:

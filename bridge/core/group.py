@@ -73,6 +73,8 @@ class Group:
     job_token: str = field(repr=False, default="")
     """Lets sbatch, squeue ... inside the job act as its user, until the attempt ends."""
     partition: str = ""
+    requeue: bool = True
+    """Whether the job runs again when its node is lost."""
     group_names: tuple[str, ...] = ()
     """Of `groups`, as far as they are known."""
     extra: dict[str, Any] = field(default_factory=dict)

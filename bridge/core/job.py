@@ -76,7 +76,7 @@ class End:
     signal: int = 0
     """That killed the batch shell; 0: none."""
     cause: str = "exit"
-    """exit | time_limit | out_of_memory | stopped | launch_failed | node_fail (see `state`)."""
+    """exit | time_limit | out_of_memory | stopped | preempted | launch_failed | node_fail (see `state`)."""
     detail: str = ""
     max_rss_kib: int = 0
     user_seconds: float = 0.0

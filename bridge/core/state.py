@@ -453,6 +453,9 @@ def _end(job: Job, event: Ended) -> Step:
         again, rest = _queue_again(job, event.at, job.stop.kind)
         return again, [Forget(event.attempt), *rest]
     state, reason, detail, end = judge_end(event.end, cancelled=job.stop is not None)
+    if state is JobState.PREEMPTED and job.request.requeue is not False:
+        again, rest = _queue_again(job, event.at, "requeue")
+        return replace(again, reason_detail=detail), [Forget(event.attempt), *rest]
     if state is JobState.NODE_FAIL:
         return _fail_node(job, event.at, event.attempt, event.end.detail, event.end)
     ended = job.changed(
@@ -478,6 +481,11 @@ def judge_end(end: End, *, cancelled: bool) -> tuple[JobState, Reason, str, End]
         return JobState.NODE_FAIL, Reason.NODE_DOWN, end.detail, end
     if cancelled:
         return JobState.CANCELLED, Reason.NONE, "", end
+    if end.cause == "preempted":
+        return JobState.PREEMPTED, Reason.NONE, end.detail, end
+    if end.cause == "stopped":
+        # Nobody here asked for it: its node was drained, or taken from it.
+        return JobState.NODE_FAIL, Reason.NODE_DOWN, end.detail, end
     if end.cause == "time_limit":
         return JobState.TIMEOUT, Reason.TIME_LIMIT, "", end
     if end.cause == "out_of_memory":

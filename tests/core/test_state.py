@@ -53,6 +53,18 @@ class TestSteps:
         job, _ = state.advance(job, state.Ended(NOON + 6, 1, End(exit_status=11, cause="stopped")))
         assert (job.state, job.end.exit_status, job.cancelled_by_uid) == (JobState.CANCELLED, 11, 1001)
 
+    @pytest.mark.parametrize(
+        ("cause", "wanted", "reason"),
+        [("preempted", JobState.PREEMPTED, Reason.NONE), ("stopped", JobState.NODE_FAIL, Reason.NODE_DOWN)],
+    )
+    def test_what_ends_a_job_from_outside_requeues_it_where_it_may_run_again(self, cause, wanted, reason):
+        end = End(signal=15, cause=cause, detail="who did it")
+        again, _ = state.advance(a_job(state=JobState.RUNNING), state.Ended(NOON + 6, 1, end))
+        assert (again.state, again.restarts, again.reason_detail) == (JobState.PENDING, 1, "who did it")
+        once = a_job(state=JobState.RUNNING, asked={"requeue": False})
+        ended, _ = state.advance(once, state.Ended(NOON + 6, 1, end))
+        assert (ended.state, ended.reason, ended.reason_detail) == (wanted, reason, "who did it")
+
     def test_a_waiting_job_that_is_cancelled_keeps_its_reason(self):
         job, _ = state.advance(a_job(reason=Reason.DEPENDENCY), state.StopAsked(NOON, 1001))
         assert (job.state, job.reason, job.started_at, job.ended_at) == (
@@ -170,7 +182,9 @@ ends = st.builds(
     End,
     exit_status=st.integers(0, 255),
     signal=st.sampled_from([0, 0, 9, 15]),
-    cause=st.sampled_from(["exit", "time_limit", "out_of_memory", "stopped", "launch_failed", "node_fail"]),
+    cause=st.sampled_from(
+        ["exit", "time_limit", "out_of_memory", "stopped", "preempted", "launch_failed", "node_fail"]
+    ),
 )
 events = st.one_of(
     st.builds(state.Placed, times, st.just(SHARES)),

@@ -48,6 +48,7 @@ def metadata(name: str = NAME, *, content: str, gang: str = "none", **labels: st
             "bridge.hpc/members": "12.1",
             "bridge.hpc/variant": f"agent=archive gang={gang}",
             "bridge.hpc/content": content,
+            "bridge.hpc/requeue": "yes",
         },
     }
 
@@ -65,6 +66,8 @@ def template(*, secret: str = f"{NAME}-{TICKET}", members: str = "12.1", **label
                 "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
                 "karpenter.sh/do-not-disrupt": "true",
                 "bridge.hpc/members": members,
+                "bridge.hpc/partition": "main",
+                "bridge.hpc/requeue": "yes",
             },
             "finalizers": ["bridge.hpc/end-is-committed"],
         },

@@ -18,6 +18,9 @@ class Attempt:
         """The name of its Job, and where it is."""
         self.index = index
         """Its pod, in a wave; None: all pods of the Job are its own, and the first one's end is its end."""
+        self.partition = ""
+        self.may_run_again = True
+        """It is requeued when it is lost."""
         self.pods: dict[str, Json] = {}
         """By uid."""
         self.why = ""
@@ -50,6 +53,28 @@ class Attempt:
         wanted = self.index or 0
         found = [pod for pod in self.pods.values() if standing.index_of(pod) == wanted]
         return min(found, key=lambda pod: pod["metadata"]["creationTimestamp"], default=None)
+
+    @property
+    def node(self) -> str | None:
+        """The host of its first pod, while that has not ended."""
+        pod = self.first_pod
+        if pod is None or standing.is_over(pod):
+            return None
+        name: str | None = pod["spec"]["nodeName"]
+        return name
+
+    def overdue(self, now: float, bind_seconds: float, patience_seconds: float) -> str:
+        """Why it is not waited for any longer; empty: it still is."""
+        waited = now - self.made_at
+        unbound = [pod for pod in self.pods.values() if not standing.is_scheduled(pod) and not standing.is_over(pod)]
+        if unbound and waited > bind_seconds:
+            told = standing.of_pod(unbound[0]).why or "its pods have no hosts"
+            return f"no hosts for its pods within {bind_seconds} seconds: {told}"
+        pod = self.first_pod
+        if waited > patience_seconds and (pod is None or not standing.is_running(pod)):
+            told = self.standing().why or "its pod is not ready"
+            return f"not started within {patience_seconds} seconds: {told}"
+        return ""
 
     @property
     def has_run(self) -> bool:

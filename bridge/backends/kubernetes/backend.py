@@ -257,7 +257,7 @@ class KubernetesBackend:
             return None
         is_wave = names.ATTEMPT not in meta["labels"]
         for index, (job_id, number) in enumerate(members):
-            self._add(attempts.Attempt(job_id, number, place[1], place[0], index if is_wave else None))
+            self._add(_attempt(job_id, number, place, index if is_wave else None, meta))
         return self._by_group[place]
 
     def _add(self, attempt: attempts.Attempt) -> None:
@@ -321,7 +321,7 @@ class KubernetesBackend:
         made = objects.make_objects(bundle, profile, self._capabilities, self._agent_name, ticket)
         await self._bring_agent(profile.namespace)
         if place in self._tries and await self._settle(place):
-            self._add_all(bundle, profile)
+            self._add_all(bundle, profile, made)
             return
         launch = made.owner["metadata"]["name"]
         self._tries[place] = launch
@@ -336,7 +336,7 @@ class KubernetesBackend:
             raise
         del self._tries[place]
         self._launches[place] = launch
-        self._add_all(bundle, profile)
+        self._add_all(bundle, profile, made)
 
     async def _settle(self, place: Place) -> bool:
         """An earlier try got no answer. True: it came as far as its Job, and counts; else it is taken back."""
@@ -354,13 +354,14 @@ class KubernetesBackend:
         self._launches[place] = launch
         return True
 
-    def _add_all(self, bundle: bundles.Bundle, profile: Profile) -> None:
+    def _add_all(self, bundle: bundles.Bundle, profile: Profile, made: objects.Objects) -> None:
         """Unless the watch was quicker."""
         if (profile.namespace, bundle.name) in self._by_group:
             return
         for index, group in enumerate(bundle.groups):
             where = index if bundle.is_wave else None
-            self._add(attempts.Attempt(group.job_id, group.attempt, bundle.name, profile.namespace, where))
+            place = (profile.namespace, bundle.name)
+            self._add(_attempt(group.job_id, group.attempt, place, where, made.owner["metadata"]))
 
     def _profile_of(self, group: Group) -> Profile:
         profile = self._profiles.get(group.partition)
@@ -449,6 +450,52 @@ class KubernetesBackend:
 
     async def _look(self, attempt: attempts.Attempt) -> None:
         """Give up what waits too long, and take what its node took along for lost."""
+        if attempt.given_up or attempt.stop_asked or attempt.key not in self._attempts:
+            return
+        now = asyncio.get_running_loop().time()
+        profile = self._profile_at(attempt)
+        # A Job that Kueue holds back has no pods, for as long as Kueue likes.
+        is_queued = profile.queue is not None and not attempt.pods
+        if attempt.standing().phase == "starting" and not attempt.has_run and not is_queued:
+            why = attempt.overdue(now, profile.bind_seconds, profile.patience_seconds)
+            if why:
+                await self._give_up(attempt, why)
+                return
+        node = attempt.node
+        if node is not None and self._nodes is not None and self._nodes.is_current and not attempt.lost:
+            why = self._lost_node(node, now, profile.node_timeout_seconds)
+            if why:
+                await self._lose(attempt, why)
+
+    def _profile_at(self, attempt: attempts.Attempt) -> Profile:
+        found = self._profiles.get(attempt.partition)
+        return found or next(one for one in self._profiles.values() if one.namespace == attempt.namespace)
+
+    def _lost_node(self, name: str, now: float, timeout_seconds: int) -> str:
+        """Why the node counts as lost; empty: it does not. Counted by our clock, from when we first saw it."""
+        assert self._nodes is not None
+        node = self._nodes.objects.get(f"/{name}")
+        if node is None:
+            return f"the node {name} was removed from the cluster"
+        ready: Json = next(iter(node["status"]["conditions"]), {})
+        if ready.get("status") == "True":
+            self._not_ready_since.pop(name, None)
+            return ""
+        if now - self._not_ready_since.setdefault(name, now) < timeout_seconds:
+            return ""
+        told = f"{ready.get('reason', '')}: {ready.get('message', '')}".strip(": ")
+        return f"the node {name} has been NotReady for {timeout_seconds} seconds ({told})"
+
+    async def _lose(self, attempt: attempts.Attempt, why: str) -> None:
+        """Its pod is to end, should the node come back. Only then, or when the node is gone from the cluster, it is
+        certain that it has ended: a job that may run again is not told lost before."""
+        await self._end_pods(attempt)
+        node = attempt.node
+        is_gone = self._nodes is not None and f"/{node}" not in self._nodes.objects
+        if is_gone or not attempt.may_run_again:
+            attempt.lost = why
+        attempt.why = why
+        self._tell(attempt)
 
     # ── wishes ────────────────────────────────────────────────────────────────────────────────────
 
@@ -600,6 +647,14 @@ try:
 except OSError as error:
     sys.exit(error.strerror)
 """
+
+
+def _attempt(job_id: int, number: int, place: Place, index: int | None, meta: Json) -> attempts.Attempt:
+    """`meta`: of any object of its Job."""
+    found = attempts.Attempt(job_id, number, place[1], place[0], index)
+    found.partition = meta["annotations"].get(names.PARTITION, "")
+    found.may_run_again = meta["annotations"].get(names.REQUEUE) != "no"
+    return found
 
 
 def _hosts_of(profiles: Iterable[Profile], nodes: Iterable[Node]) -> frozenset[str]:
