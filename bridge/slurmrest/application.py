@@ -23,7 +23,7 @@ from bridge.identity.peer import Peer
 from bridge.identity.people import People
 from bridge.identity.tokens import NotAuthenticated
 from bridge.service import Service
-from bridge.slurmrest import cluster, jobs, queries
+from bridge.slurmrest import accounting, cluster, jobs, queries
 from bridge.slurmrest.asking import Ask, Handler, NotModified, Reply, World, group_name
 from bridge.slurmrest.counters import Counters
 
@@ -91,7 +91,7 @@ def make(inner: App, service: Service, gate: Gate, people: People, *, host: str 
     """The application around that of the other front ends."""
     world = World(service, people, host=host)
     counters = Counters()
-    handlers = {**jobs.handlers(world), **cluster.handlers(world)}
+    handlers = {**jobs.handlers(world), **cluster.handlers(world, counters), **accounting.handlers(world)}
     return SlurmRest(inner, gate, world, handlers, counters, inner_prefixes=OTHERS)
 
 

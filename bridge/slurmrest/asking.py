@@ -3,7 +3,7 @@
 import grp
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -11,10 +11,13 @@ from typing import Any
 from adapters.slurm import durations, sizes
 from adapters.slurm.rest.envelope import Client, Said
 from adapters.slurm.rest.paths import Path
+from adapters.slurm.scontrol_show import NodeUse
 from adapters.slurm.squeue_columns import View
+from bridge.core.job import Job, JobState
 from bridge.core.users import Caller
 from bridge.identity.people import People
 from bridge.service import Service
+from bridge.store.records import JobQuery
 
 
 @dataclass(slots=True)
@@ -90,11 +93,36 @@ class World:
         self.started_at = now()
         self.changes = Changes(service, now)
 
-    async def view(self) -> View:
+    async def view(self, jobs: Sequence[Job] = ()) -> View:
+        """`jobs`: those that will be shown; where some wait for room, their expected starts are worked out."""
         site = self.service.site
+        waits = any(job.state is JobState.PENDING and job.eligible_at is not None for job in jobs)
         return View(
             clock=durations.clock_of({}, self.now()),
             site=site,
             fleet=sizes.fleet_of(site, await self.service.known_nodes()),
             group_of=group_name,
+            starts=await self.service.expected_starts() if waits else {},
         )
+
+    async def node_uses(self, caller: Caller) -> list[NodeUse]:
+        views = await self.service.nodes()
+        oldest = self.now() - self.service.site.min_job_age_seconds
+        completing: set[str] = set()
+        left: dict[str, float] = {}
+        for job in await self.service.jobs(caller, JobQuery(ended_since=oldest)):
+            for share in job.nodes:
+                left[share.node] = max(left.get(share.node, 0.0), job.ended_at or 0.0)
+                if job.state is JobState.COMPLETING:
+                    completing.add(share.node)
+        return [
+            NodeUse(
+                view.node,
+                view.allocated_cpus,
+                view.allocated_memory_mib,
+                view.allocated_gres,
+                view.node.name in completing,
+                left.get(view.node.name) or None,
+            )
+            for view in views
+        ]

@@ -1,18 +1,195 @@
-"""ping, diag, nodes, partitions, licences: the controller's own state."""
+"""ping, diag, nodes, partitions, reservations, licences, shares: the controller's own state."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
-from adapters.slurm.rest import cluster
-from bridge.slurmrest.asking import Ask, Handler, Reply, World
+from adapters.slurm import errors, hostlist
+from adapters.slurm.rest import cluster, diagnostics, envelope, nodes, parsing
+from adapters.slurm.rest.envelope import Error
+from adapters.slurm.rest.parsing import Failed
+from adapters.slurm.scontrol_show import NodeUse
+from bridge.core.errors import Refused
+from bridge.core.job import Job, JobState
+from bridge.slurmrest import queries
+from bridge.slurmrest.asking import Ask, Handler, NotModified, Reply, World
+from bridge.slurmrest.counters import Counters
+from bridge.store.records import JobQuery
 
 
-def handlers(world: World) -> Mapping[str, Handler]:
-    async def get_ping(ask: Ask) -> Reply:
-        began = world.now()
-        is_up = ask.is_known
-        if is_up:
-            await world.service.store.last_seq()
-        latency = int((world.now() - began) * 1e6)
-        return Reply({"pings": [cluster.ping(world.host, latency, is_up=is_up)]})
+def handlers(world: World, counters: Counters) -> Mapping[str, Handler]:
+    one = Cluster(world, counters)
+    return {
+        "slurm_get_ping": one.ping,
+        "slurm_get_diag": one.diag,
+        "slurm_get_nodes": one.nodes,
+        "slurm_get_node": one.node,
+        "slurm_post_node": one.change_node,
+        "slurm_get_partitions": one.partitions,
+        "slurm_get_partition": one.partition,
+        "slurm_get_reservations": one.reservations,
+        "slurm_get_reservation": one.reservation,
+        "slurm_get_licenses": one.licenses,
+        "slurm_get_shares": one.shares,
+        "util_post_hostnames": one.hostnames,
+        "util_post_hostlist": one.hostlist,
+    }
 
-    return {"slurm_get_ping": get_ping}
+
+class Cluster:
+    def __init__(self, world: World, counters: Counters) -> None:
+        self._world = world
+        self._service = world.service
+        self._counters = counters
+
+    async def ping(self, ask: Ask) -> Reply:
+        """A token that is worth nothing cannot ask: to its holder the controller is down, as with slurmrestd."""
+        began = self._world.now()
+        if ask.is_known:
+            await self._service.store.last_seq()
+        latency = int((self._world.now() - began) * 1e6)
+        return Reply({"pings": [cluster.ping(self._world.host, latency, is_up=ask.is_known)]})
+
+    # ── diag ──────────────────────────────────────────────────────────────────────────────────────
+
+    async def diag(self, ask: Ask) -> Reply:
+        world = self._world
+        counts = await self._service.store.counts()
+        recent = await self._service.jobs(ask.caller, JobQuery(active_since=world.started_at))
+        numbers = {
+            **_jobs_since(recent, world.started_at),
+            "jobs_pending": counts[JobState.PENDING] + counts[JobState.SPECIAL_EXIT],
+            "jobs_running": counts[JobState.RUNNING] + counts[JobState.CONFIGURING],
+            "server_thread_count": 1,
+        }
+        by_type = [
+            told
+            for operation, count in self._counters.by_operation.items()
+            if (told := diagnostics.rpc_type(operation, count.calls, count.microseconds)) is not None
+        ]
+        by_user = [
+            diagnostics.rpc_user(uid, name, count.calls, count.microseconds)
+            for (uid, name), count in self._counters.by_user.items()
+        ]
+        return Reply({"statistics": diagnostics.statistics(world.now(), world.started_at, numbers, by_type, by_user)})
+
+    # ── nodes ─────────────────────────────────────────────────────────────────────────────────────
+
+    async def nodes(self, ask: Ask) -> Reply:
+        last = await self._changed_since(ask, "op_handler_nodes")
+        uses = await self._uses(ask)
+        site = self._service.site
+        return Reply({"nodes": [nodes.node(use, site) for use in uses], "last_update": last})
+
+    async def node(self, ask: Ask) -> Reply:
+        last = await self._changed_since(ask, "op_handler_node")
+        name = ask.parameters["node_name"]
+        found = [use for use in await self._uses(ask) if use.node.name == name]
+        if not found:
+            ask.said.error(f"Failure to query node {name}", envelope.SUCCESS, "_dump_nodes")
+            return Reply({"nodes": [], "last_update": last})
+        return Reply({"nodes": [nodes.node(use, self._service.site) for use in found], "last_update": last})
+
+    async def change_node(self, ask: Ask) -> Reply:
+        name = ask.parameters["node_name"]
+        wanted = parsing.record(
+            parsing.load(ask.body) or {}, nodes.CHANGE, "#/", ask.said, "UPDATE_NODE_MSG", ask.version
+        )
+        refused = [field for field, value in wanted.items() if value and field not in ("state", "reason", "name")]
+        if refused:
+            sentence = f"{', '.join(refused)}: what a node is stands in the site file; only its state can be set"
+            raise Failed(Error(f"Failure to update node {name}", -1, "_update_node", sentence))
+        mark = _mark_of(wanted.get("state") or ())
+        try:
+            if mark is None:
+                raise Refused("no such change of state", code="invalid_node_state")
+            await self._service.mark_node(ask.caller, [name], mark, wanted.get("reason") or "")
+        except Refused as error:
+            problem = envelope.of_bridge(f"Failure to update node {name}", error, "_update_node")
+            if error.code == "invalid_node_state":
+                problem = Error(problem.description, 2180, "_update_node", "Invalid node state transition")
+            elif error.code == "access_denied":
+                problem = Error(problem.description, errors.number_of("invalid_user_id"), "_update_node")
+            raise Failed(problem) from error
+        return Reply()
+
+    async def _uses(self, ask: Ask) -> list[NodeUse]:
+        return await self._world.node_uses(ask.caller)
+
+    # ── partitions and the rest ───────────────────────────────────────────────────────────────────
+
+    async def partitions(self, ask: Ask) -> Reply:
+        last = await self._changed_since(ask, "op_handler_partitions")
+        site, known = self._service.site, await self._service.known_nodes()
+        found = [nodes.partition(one, known, site) for one in site.partitions]
+        return Reply({"partitions": found, "last_update": last})
+
+    async def partition(self, ask: Ask) -> Reply:
+        last = await self._changed_since(ask, "op_handler_partition")
+        name = ask.parameters["partition_name"]
+        site, known = self._service.site, await self._service.known_nodes()
+        one = site.partition(name)
+        if one is None:
+            ask.said.error(f"Unable to find partition {name}", envelope.INVALID_QUERY, "op_handler_partition")
+            return Reply({"partitions": [], "last_update": last})
+        return Reply({"partitions": [nodes.partition(one, known, site)], "last_update": last})
+
+    async def reservations(self, ask: Ask) -> Reply:
+        last = await self._changed_since(ask, "op_handler_reservations")
+        return Reply({"reservations": [], "last_update": last})
+
+    async def reservation(self, ask: Ask) -> Reply:
+        last = await self._changed_since(ask, "op_handler_reservation")
+        ask.said.error("Unable to query reservations", envelope.SUCCESS, "slurm_load_reservations()")
+        return Reply({"reservations": [], "last_update": last})
+
+    async def licenses(self, ask: Ask) -> Reply:
+        queries.read(ask, "op_handler_licenses")
+        rows = await self._service.licenses()
+        last = await self._world.changes.last()
+        return Reply({"licenses": [nodes.license_(*row) for row in rows], "last_update": last})
+
+    async def shares(self, ask: Ask) -> Reply:
+        queries.read(ask, "op_handler_shares")
+        return Reply({"shares": cluster.NO_SHARES})
+
+    async def hostnames(self, ask: Ask) -> Reply:
+        given = parsing.record(parsing.load(ask.body) or {}, cluster.HOSTLIST, "#/", ask.said, "HOSTLIST_REQ")
+        try:
+            return Reply({"hostnames": hostlist.expand(given.get("hostlist") or "")})
+        except ValueError as error:
+            raise Failed(Error(f"Invalid hostlist: {given['hostlist']}", -1, "op_handler_hostnames")) from error
+
+    async def hostlist(self, ask: Ask) -> Reply:
+        given = parsing.record(parsing.load(ask.body) or {}, cluster.HOSTNAMES, "#/", ask.said, "HOSTNAMES_REQ")
+        return Reply({"hostlist": hostlist.compress(list(given.get("hostnames") or ()))})
+
+    async def _changed_since(self, ask: Ask, source: str) -> int:
+        """When something last changed; NotModified when the caller knows that already."""
+        last = await self._world.changes.last()
+        since = queries.read(ask, source).moment("update_time", self._world.now())
+        if since is not None and since >= last:
+            raise NotModified
+        return last
+
+
+def _jobs_since(found: Sequence[Job], since: float) -> dict[str, int]:
+    """What happened since; an array's waiting tasks count as one, as slurmctld counts their record."""
+    ended = [job.state for job in found if job.ended_at is not None and job.ended_at >= since]
+    return {
+        "jobs_submitted": sum(job.submitted_at >= since for job in found if job.task_index is None),
+        "jobs_started": sum(job.started_at is not None and job.started_at >= since for job in found if job.nodes),
+        "jobs_completed": sum(state is JobState.COMPLETED for state in ended),
+        "jobs_canceled": sum(state is JobState.CANCELLED for state in ended),
+        "jobs_failed": sum(state not in (JobState.COMPLETED, JobState.CANCELLED) for state in ended),
+    }
+
+
+def _mark_of(words: Sequence[str]) -> Literal["UP", "DRAIN", "DOWN"] | None:
+    for word in words:
+        if word in ("DRAIN", "FAIL"):
+            return "DRAIN"
+        if word == "DOWN":
+            return "DOWN"
+        if word in ("RESUME", "UNDRAIN", "IDLE"):
+            return "UP"
+    return None

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from adapters.slurm import errors, selectors, values
-from adapters.slurm.rest import changes, envelope, jobs, parsing, submission
+from adapters.slurm.rest import changes, envelope, jobs, kills, parsing, submission
 from adapters.slurm.rest.description import SUBMISSION_FAILED, SUBMIT_SOURCE
 from adapters.slurm.rest.envelope import Error
 from adapters.slurm.rest.parsing import Failed
@@ -12,7 +12,7 @@ from adapters.slurm.selectors import Selected
 from adapters.slurm.squeue_columns import View
 from bridge.backends.port import Target
 from bridge.core.errors import BridgeError, NotFound, NotPermitted, Refused
-from bridge.core.job import Job
+from bridge.core.job import Job, JobKey
 from bridge.core.reasons import Reason
 from bridge.core.report import Report
 from bridge.core.users import Caller
@@ -35,6 +35,8 @@ def handlers(world: World) -> Mapping[str, Handler]:
         "slurm_get_job": one.get_job,
         "slurm_post_job": one.change,
         "slurm_delete_job": one.delete,
+        "slurm_delete_jobs": one.delete_many,
+        "slurm_post_job_allocate": one.allocate,
     }
 
 
@@ -77,7 +79,7 @@ class Jobs:
             ask.said.warn(f"No job changes since update_time[{since}]={stamp}", "op_handler_jobs")
             return Reply({"jobs": [], "last_backfill": 0, "last_update": 0})
         found = await self._service.jobs(ask.caller, JobQuery(ended_since=self._forgotten_before()))
-        view = await self._world.view()
+        view = await self._world.view(found)
         return Reply({"last_backfill": last, "last_update": last}, many=("jobs", _texts(found, view, ask.version)))
 
     async def get_job(self, ask: Ask) -> Reply:
@@ -93,7 +95,7 @@ class Jobs:
         if not found:
             ask.said.error(f"Unable to query JobId={word}", envelope.INVALID_JOB_ID, "_handle_job_get")
             return Reply(ask.path.empty)
-        view = await self._world.view()
+        view = await self._world.view(found)
         last = await self._world.changes.last()
         return Reply({"last_backfill": last, "last_update": last}, many=("jobs", _texts(found, view, ask.version)))
 
@@ -142,6 +144,54 @@ class Jobs:
                 return Reply({"status": []})
         failed = await self.kill(ask, word, selected, None if number == 9 else number, flags)
         return Reply({"status": failed} if ask.version > 41 or failed == [] else {})
+
+    async def delete_many(self, ask: Ask) -> Reply:
+        body = parsing.load(ask.body)
+        try:
+            wanted = kills.read({} if body is None else body, ask.version, ask.said)
+        except Failed as failed:
+            if failed.error is not None:
+                ask.said.errors.append(failed.error)
+            return Reply(ask.path.empty)
+        if not wanted.has_filter and wanted.jobs is None:
+            ask.said.error("Signal request failed", kills.NOTHING_NAMED, "slurm_kill_jobs()", kills.NOTHING_TEXT)
+            return Reply(ask.path.empty)
+        if wanted.jobs is not None and any(one is None for _, one in wanted.jobs):
+            ask.said.error("Signal request failed", kills.ZERO_ID, "slurm_kill_jobs()", kills.ZERO_TEXT)
+            return Reply(ask.path.empty)
+        if wanted.is_bad_signal:
+            return Reply(ask.path.empty)
+        failed_ones: list[dict[str, Any]] = []
+        for word, selected in await self._meant(ask, wanted):
+            failed_ones += await self.kill(ask, word, selected, wanted.signal, wanted.flags)
+        return Reply({"status": failed_ones})
+
+    async def _meant(self, ask: Ask, wanted: kills.Wanted) -> list[tuple[str, Selected]]:
+        named = [(word, one) for word, one in wanted.jobs or () if one is not None]
+        if not wanted.has_filter:
+            return named
+        users = [self._world.people.find(name) for name in wanted.users or ()]
+        uids = None if wanted.users is None else tuple(user.uid for user in users if user is not None)
+        query = JobQuery(
+            keys=tuple(JobKey(one.id) for _, one in named) if wanted.jobs is not None else None,
+            uids=uids,
+            names=wanted.names,
+            partitions=wanted.partitions,
+            accounts=wanted.accounts,
+            qos=wanted.qos,
+            nodes=wanted.nodes,
+            ended_since=self._world.now(),
+        )
+        found = [job for job in await self._service.jobs(ask.caller, query) if kills.matches(wanted, job)]
+        words = [job.display_id for job in found]
+        return [(word, one) for word in words if (one := selectors.parse(word)) is not None]
+
+    async def allocate(self, ask: Ask) -> Reply:
+        """An allocation without a script would belong to a shell that the bridge has nothing of."""
+        body = parsing.load(ask.body)
+        parsing.an_object({} if body is None else body, "#/")
+        sentence = "allocations without a script cannot be made here; submit a script to job/submit"
+        raise Failed(Error("Job allocation request failed", -1, "slurm_allocate_resources()", sentence))
 
     async def kill(
         self, ask: Ask, word: str, selected: Selected, number: int | None, flags: Sequence[str]

@@ -9,7 +9,8 @@ from adapters.slurm import timespec, values
 from adapters.slurm.rest import envelope, parsing
 from adapters.slurm.rest.envelope import Error, Said
 from adapters.slurm.rest.parsing import Failed
-from adapters.slurm.rest.shapes import Flags
+from adapters.slurm.rest.paths import Switch
+from adapters.slurm.rest.shapes import Boolean, Flags
 from bridge.slurmrest.asking import Ask
 
 
@@ -22,6 +23,14 @@ class Query:
     def text(self, name: str) -> str | None:
         value: str | None = self.found.get(name)
         return value
+
+    def listed(self, name: str) -> tuple[str, ...] | None:
+        """Parts between commas; None: not given."""
+        value = self.text(name)
+        return None if value is None else tuple(part for part in value.split(",") if part)
+
+    def is_true(self, name: str) -> bool:
+        return bool(self.found.get(name))
 
     def words(self, name: str) -> tuple[str, ...]:
         value: tuple[str, ...] = self.found.get(name, ())
@@ -59,8 +68,12 @@ def read(ask: Ask, source: str) -> Query:
             if isinstance(shape, Flags):
                 words = value.split(",") if value else []
                 found[name] = parsing.flags(words, shape, ask.version, f"#/{name}/", ask.said)
+            elif isinstance(shape, Boolean):
+                found[name] = parsing.boolean(value, f"#/{name}/", ask.said)
+            elif isinstance(shape, Switch):
+                found[name] = parsing.boolean(value, f"#/{name}/", Said())
             else:
-                found[name] = parsing.text(value, f"#/{name}/", Said())
+                found[name] = value
     parsing.warn_of_unknown(ask.query, known.keys(), "#/", ask.said, ask.path.query_parser)
     return Query(found, source)
 

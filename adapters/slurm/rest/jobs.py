@@ -403,19 +403,14 @@ def _gres_detail(f: Facts) -> list[str]:
     found = []
     for share in f.job.nodes:
         parts = [
-            f"{name}:{kind}:{len(devices)}(IDX:{spans(devices)})"
+            f"{name}:{kind}:{len(devices)}(IDX:{sizes.spans(devices)})"
             if kind
-            else f"{name}:{len(devices)}(IDX:{spans(devices)})"
+            else f"{name}:{len(devices)}(IDX:{sizes.spans(devices)})"
             for name, kind, devices in share.gres
         ]
         if parts:
             found.append(",".join(parts))
     return found
-
-
-def spans(numbers: tuple[int, ...]) -> str:
-    """`0-1,3`."""
-    return hostlist.compress([f"x{number}" for number in numbers]).removeprefix("x").strip("[]")
 
 
 def _max_nodes(f: Facts) -> int:
@@ -454,7 +449,7 @@ def standard_input(request: JobRequest) -> str:
     return request.files.stdin or ("/dev/null" if _was_read_by_sbatch(request) else "")
 
 
-def _stdin_expanded(f: Facts) -> str:
+def stdin_expanded(f: Facts) -> str:
     return filenames.stdin_path(f.job) if f.request.files.stdin else standard_input(f.request)
 
 
@@ -480,7 +475,7 @@ def _state_description(f: Facts) -> str:
     return jobfacts.reason_text(f.job) if f.job.reason in _TEXT_BESIDE else ""
 
 
-def _partition(f: Facts) -> str:
+def partition(f: Facts) -> str:
     asked = f.component.partitions
     return ",".join(asked) if f.job.state in WAITING and len(asked) > 1 else f.job.partition
 
@@ -529,11 +524,11 @@ _VALUES: Mapping[str, Value] = {
     "dependency": lambda f: f.job.dependency_text,
     "derived_exit_code": Written(lambda f: _exit_code_text(f.job.derived_exit_status, 0)),
     "eligible_time": lambda f: _moment(jobfacts.eligible_at(f.job)),
-    "end_time": lambda f: _moment(jobfacts.end_at(f.job, f.view.now)),
+    "end_time": lambda f: _moment(f.view.end_at(f.job)),
     "excluded_nodes": lambda f: hostlist.compress(list(f.component.exclude)) if f.component.exclude else "",
     "exit_code": Written(_end),
     "extra": _recorded("extra"),
-    "failed_node": lambda f: f.job.reason_detail if f.job.state is JobState.NODE_FAIL else "",
+    "failed_node": lambda f: jobfacts.failed_node(f.job),
     "features": lambda f: f.component.constraint,
     "federation_origin": Fixed(""),
     "federation_siblings_active": Fixed(""),
@@ -569,7 +564,7 @@ _VALUES: Mapping[str, Value] = {
     "cpus": lambda f: f.size.cpus,
     "node_count": lambda f: f.size.nodes,
     "tasks": lambda f: f.size.tasks,
-    "partition": _partition,
+    "partition": partition,
     "prefer": lambda f: f.component.prefer,
     "memory_per_cpu": lambda f: f.asked.memory_mib if f.asked.memory_kind == "CPU" else None,
     "memory_per_node": lambda f: None if f.asked.memory_kind == "CPU" else f.asked.memory_mib,
@@ -591,20 +586,20 @@ _VALUES: Mapping[str, Value] = {
     "resize_time": Fixed(0),
     "restart_cnt": lambda f: f.job.restarts,
     "resv_name": lambda f: f.request.reservation,
-    "scheduled_nodes": Fixed(""),
+    "scheduled_nodes": lambda f: f.view.scheduled_nodes(f.job),
     "segment_size": Fixed(0),
     "selinux_context": _recorded("context"),
     "shared": _sharing,
     "step_id": Written(_step_id),
     "sockets_per_board": Fixed(0),
     "sockets_per_node": lambda f: f.component.sockets_per_node,
-    "start_time": lambda f: _moment(jobfacts.start_at(f.job, f.view.now)),
+    "start_time": lambda f: _moment(f.view.start_at(f.job)),
     "state_description": _state_description,
     "state_reason": _state_reason,
     "standard_input": lambda f: standard_input(f.request),
     "standard_output": lambda f: f.request.files.stdout or filenames.default_output(f.job),
     "standard_error": lambda f: f.request.files.stderr,
-    "stdin_expanded": _stdin_expanded,
+    "stdin_expanded": stdin_expanded,
     "stdout_expanded": lambda f: filenames.stdout_path(f.job),
     "stderr_expanded": lambda f: filenames.stderr_path(f.job),
     "submit_time": lambda f: int(f.job.submitted_at),

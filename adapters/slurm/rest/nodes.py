@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from adapters.slurm import hostlist, node_states, scontrol_show, sizes
+from adapters.slurm import hostlist, node_states, scontrol_show
 from adapters.slurm.answer import VERSION
 from adapters.slurm.rest.envelope import answer
 from adapters.slurm.rest.shapes import (

@@ -87,7 +87,7 @@ def _expected(shape: Shape) -> str:
             return "type=array (Slurm type=list)"
 
 
-def _warn_of_type(value: Json, shape: Shape, where: str, said: Said) -> None:
+def warn_of_type(value: Json, shape: Shape, where: str, said: Said) -> None:
     name, own = kind_of(value)
     expected = _expected(shape)
     said.warn(f"Expected OpenAPI {expected} but got OpenAPI type={name} (Slurm type={own}): {shown(value)}", where)
@@ -114,7 +114,7 @@ def _whole(text: str) -> int | None:
 def text(value: Json, where: str, said: Said) -> str | None:
     if value is None or isinstance(value, str):
         return value
-    _warn_of_type(value, Text(), where, said)
+    warn_of_type(value, Text(), where, said)
     found = plain_text(value)
     if found is None:
         raise Failed
@@ -137,7 +137,7 @@ def plain_text(value: Json) -> str | None:
 def boolean(value: Json, where: str, said: Said) -> bool | None:
     if value is None or isinstance(value, bool):
         return value
-    _warn_of_type(value, Boolean(), where, said)
+    warn_of_type(value, Boolean(), where, said)
     if isinstance(value, str):
         return value.strip().lower() not in _FALSE
     if isinstance(value, int | float):
@@ -150,7 +150,7 @@ def integer(value: Json, shape: Integer, where: str, said: Said) -> int | None:
         return None
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    _warn_of_type(value, shape, where, said)
+    warn_of_type(value, shape, where, said)
     if isinstance(value, float) and abs(value) < 2**63:
         return int(value)
     number = _whole(value) if isinstance(value, str) else None
@@ -223,7 +223,7 @@ def strings(value: Json, where: str, said: Said) -> list[str] | None:
         return None
     if isinstance(value, list):
         return [_string(one, where) for one in value]
-    _warn_of_type(value, List(Text()), where, said)
+    warn_of_type(value, List(Text()), where, said)
     if isinstance(value, dict):
         return [f"{name}={_string(one, where)}" for name, one in value.items()]
     raise Failed(Error(f"expected a list of strings but got {shown(value)}", envelope.NOT_A_LIST, where))
@@ -243,7 +243,7 @@ def joined(value: Json, where: str, said: Said) -> str | None:
     if isinstance(value, list):
         parts = [plain_text(one) for one in value]
     else:
-        _warn_of_type(value, List(Text()), where, said)
+        warn_of_type(value, List(Text()), where, said)
         if isinstance(value, dict):
             parts = [f"{name}={plain_text(one) or ''}" for name, one in value.items()]
         else:

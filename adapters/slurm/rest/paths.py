@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from adapters.slurm.rest.shapes import TEXT, Record, Shape
+from adapters.slurm.rest.shapes import TEXT, Record, Shape, Text
 
 Half = Literal["slurm", "slurmdb", "util"]
 Method = Literal["GET", "POST", "DELETE"]
@@ -40,5 +40,11 @@ class Path:
         return [part[1:-1] for part in self.path.split("/") if part.startswith("{")]
 
 
+@dataclass(frozen=True, slots=True)
+class Switch(Text):
+    """A flag in a query that is one bit of a set: unlike a field of type boolean its text is not warned of."""
+
+
+SWITCH = Switch()
 TIME = TEXT
 """A point in time in a query: epoch seconds, or as sbatch takes it."""

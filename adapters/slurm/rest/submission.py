@@ -39,6 +39,10 @@ ANSWER = envelope.answer(
     },
     required=False,
 )
+ALLOCATE_BODY = Record("job_alloc_req", {"hetjob": List(DESCRIPTION), "job": DESCRIPTION})
+ALLOCATE_ANSWER = envelope.answer(
+    "openapi_job_alloc_resp", {"job_id": INT32, "job_submit_user_msg": TEXT}, required=False
+)
 HET_SENTENCE = "jobs of several components (hetjob) cannot be run here yet; submit them one by one"
 UMASK = 0o022
 

@@ -1,17 +1,105 @@
 """All paths that are served."""
 
-from adapters.slurm.rest import cluster, jobs, submission
+from collections.abc import Mapping
+
+from adapters.slurm.rest import accounts, cluster, diagnostics, history, jobs, kills, nodes, submission
 from adapters.slurm.rest.description import DESCRIPTION
-from adapters.slurm.rest.job_words import KILL_FLAGS, SHOW_FLAGS
-from adapters.slurm.rest.paths import TIME, Path
-from adapters.slurm.rest.shapes import TEXT
+from adapters.slurm.rest.job_words import KILL_FLAGS, SHOW_FLAGS, STATE
+from adapters.slurm.rest.paths import SWITCH, TIME, Path
+from adapters.slurm.rest.shapes import BOOLEAN, TEXT, Flags, Shape
 
 _JOBS_EMPTY = {"jobs": [], "last_backfill": 0, "last_update": 0}
+
+_LOOK: Mapping[str, Shape] = {"update_time": TIME, "flags": SHOW_FLAGS}
 
 _CONTROLLER = (
     Path(
         *("slurm", "GET", "ping", "get_ping", "whether the controller answers", cluster.PING_ANSWER),
         slash=True,
+        asks_nobody=True,
+    ),
+    Path(
+        *("slurm", "GET", "diag", "get_diag", "what the controller counts", diagnostics.ANSWER),
+        slash=True,
+        failure="slurm_get_statistics() failed to get slurmctld statistics",
+        source="op_handler_diag",
+    ),
+    Path(
+        *("slurm", "GET", "nodes", "get_nodes", "all nodes", nodes.NODES_ANSWER),
+        query=_LOOK,
+        query_parser="OPENAPI_NODES_QUERY",
+        slash=True,
+        failure="Failure to query nodes",
+        source="_dump_nodes",
+    ),
+    Path(
+        *("slurm", "GET", "node/{node_name}", "get_node", "one node", nodes.NODES_ANSWER),
+        query=_LOOK,
+        query_parser="OPENAPI_NODES_QUERY",
+        failure="Failure to query node {node_name}",
+        source="_dump_nodes",
+    ),
+    Path(
+        *("slurm", "POST", "node/{node_name}", "post_node", "drain a node or take it back", cluster.PLAIN_ANSWER),
+        body=nodes.CHANGE,
+        failure="Failure to update node {node_name}",
+        source="_update_node",
+    ),
+    Path(
+        *("slurm", "GET", "partitions", "get_partitions", "all partitions", nodes.PARTITIONS_ANSWER),
+        query=_LOOK,
+        query_parser="OPENAPI_PARTITIONS_QUERY",
+        slash=True,
+    ),
+    Path(
+        *("slurm", "GET", "partition/{partition_name}", "get_partition", "one partition", nodes.PARTITIONS_ANSWER),
+        query=_LOOK,
+        query_parser="OPENAPI_PARTITIONS_QUERY",
+        failure="Unable to query partitions",
+        source="op_handler_partition",
+    ),
+    Path(
+        *("slurm", "GET", "reservations", "get_reservations", "all reservations", nodes.RESERVATIONS_ANSWER),
+        query={"update_time": TIME},
+        query_parser="OPENAPI_RESERVATION_QUERY",
+        slash=True,
+        failure="Unable to query reservations",
+        source="slurm_load_reservations()",
+    ),
+    Path(
+        *("slurm", "GET", "reservation/{reservation_name}", "get_reservation", "one reservation"),
+        nodes.RESERVATIONS_ANSWER,
+        query={"update_time": TIME},
+        query_parser="OPENAPI_RESERVATION_QUERY",
+        failure="Unable to query reservations",
+        source="slurm_load_reservations()",
+    ),
+    Path(
+        *("slurm", "GET", "licenses", "get_licenses", "licences and their use", nodes.LICENSES_ANSWER),
+        slash=True,
+        failure="slurm_load_licenses() was unable to load licenses",
+        source="op_handler_licenses",
+        empty={"last_update": 0},
+    ),
+    Path(
+        *("slurm", "GET", "shares", "get_shares", "shares of associations", cluster.SHARES_ANSWER),
+        query={"accounts": TEXT, "users": TEXT},
+        query_parser="SHARES_REQ_MSG",
+        failure="slurm_associations_get_shares() failed: GET",
+        source="_dump_shares",
+    ),
+    Path(
+        *("util", "POST", "hostnames", "post_hostnames", "the names in a host list"),
+        cluster.HOSTNAMES_ANSWER,
+        body=cluster.HOSTLIST,
+        since=44,
+        asks_nobody=True,
+    ),
+    Path(
+        *("util", "POST", "hostlist", "post_hostlist", "names as a host list"),
+        cluster.HOSTLIST_ANSWER,
+        body=cluster.HOSTNAMES,
+        since=44,
         asks_nobody=True,
     ),
 )
@@ -34,6 +122,21 @@ _JOBS = (
         failure="Unable to query job states",
         source="slurm_load_job_state()",
         empty={"jobs": None},
+    ),
+    Path(
+        *("slurm", "DELETE", "jobs", "delete_jobs", "cancel or signal jobs", jobs.KILL_MANY_ANSWER),
+        body=kills.BODY,
+        slash=True,
+        failure="Signal request failed",
+        source="slurm_kill_jobs()",
+        empty={"status": []},
+    ),
+    Path(
+        *("slurm", "POST", "job/allocate", "post_job_allocate", "an allocation without a script; refused here"),
+        submission.ALLOCATE_ANSWER,
+        body=submission.ALLOCATE_BODY,
+        failure="Job allocation request failed",
+        source="slurm_allocate_resources()",
     ),
     Path(
         *("slurm", "POST", "job/submit", "post_job_submit", "submit a batch job", submission.ANSWER),
@@ -66,4 +169,169 @@ _JOBS = (
     ),
 )
 
-PATHS = (*_CONTROLLER, *_JOBS)
+_ASSOCIATIONS: Mapping[str, Shape] = {
+    "account": TEXT,
+    "cluster": TEXT,
+    "default_qos": TEXT,
+    "Include deleted associations": SWITCH,
+    "Include usage": SWITCH,
+    "Filter to only defaults": SWITCH,
+    "Include the raw QOS or delta_qos": SWITCH,
+    "Include sub acct information": SWITCH,
+    "Exclude parent id/name": SWITCH,
+    "Exclude limits from parents": SWITCH,
+    "format": TEXT,
+    "id": TEXT,
+    "parent_account": TEXT,
+    "partition": TEXT,
+    "qos": TEXT,
+    "usage_end": TIME,
+    "usage_start": TIME,
+    "user": TEXT,
+}
+_CLUSTER: Mapping[str, Shape] = {
+    "classification": TEXT,
+    "cluster": TEXT,
+    "federation": TEXT,
+    "flags": TEXT,
+    "format": TEXT,
+    "rpc_version": TEXT,
+    "usage_end": TIME,
+    "usage_start": TIME,
+    "with_deleted": TEXT,
+    "with_usage": TEXT,
+}
+_HISTORY: Mapping[str, Shape] = {
+    "account": TEXT,
+    "association": TEXT,
+    "cluster": TEXT,
+    "constraints": TEXT,
+    "scheduler_unset": SWITCH,
+    "scheduled_on_submit": SWITCH,
+    "scheduled_by_main": SWITCH,
+    "scheduled_by_backfill": SWITCH,
+    "job_started": SWITCH,
+    "job_altered": SWITCH,
+    "exit_code": TEXT,
+    "show_duplicates": SWITCH,
+    "skip_steps": SWITCH,
+    "disable_truncate_usage_time": SWITCH,
+    "whole_hetjob": SWITCH,
+    "disable_whole_hetjob": SWITCH,
+    "disable_wait_for_result": SWITCH,
+    "usage_time_as_submit_time": SWITCH,
+    "show_batch_script": SWITCH,
+    "show_job_environment": SWITCH,
+    "format": TEXT,
+    "groups": TEXT,
+    "job_name": TEXT,
+    "partition": TEXT,
+    "qos": TEXT,
+    "reason": TEXT,
+    "reservation": TEXT,
+    "reservation_id": TEXT,
+    "state": Flags(STATE),
+    "step": TEXT,
+    "end_time": TIME,
+    "start_time": TIME,
+    "node": TEXT,
+    "users": TEXT,
+    "wckey": TEXT,
+}
+
+_DATABASE = (
+    Path(
+        *("slurmdb", "GET", "ping", "get_ping", "whether the database answers", accounts.PING_ANSWER),
+        since=42,
+        slash=True,
+    ),
+    Path(
+        *("slurmdb", "GET", "jobs", "get_jobs", "jobs as they were", history.ANSWER),
+        query=_HISTORY,
+        query_parser="JOB_CONDITION",
+        slash=True,
+    ),
+    Path(*("slurmdb", "GET", "job/{job_id}", "get_job", "one job as it was", history.ANSWER)),
+    Path(
+        *("slurmdb", "GET", "users", "get_users", "users", accounts.USERS_ANSWER),
+        query={
+            "admin_level": accounts.ADMIN_LEVEL,
+            "default_account": TEXT,
+            "default_wckey": TEXT,
+            "with_assocs": BOOLEAN,
+            "with_coords": BOOLEAN,
+            "with_deleted": BOOLEAN,
+            "with_wckeys": BOOLEAN,
+            "without_defaults": BOOLEAN,
+        },
+        query_parser="USER_CONDITION",
+        slash=True,
+    ),
+    Path(
+        *("slurmdb", "GET", "user/{name}", "get_user", "one user", accounts.USERS_ANSWER),
+        query=dict.fromkeys(("with_deleted", "with_assocs", "with_coords", "with_wckeys"), BOOLEAN),
+        query_parser="OPENAPI_USER_QUERY",
+    ),
+    Path(
+        *("slurmdb", "GET", "accounts", "get_accounts", "accounts", accounts.ACCOUNTS_ANSWER),
+        query={
+            "description": TEXT,
+            **dict.fromkeys(
+                ("DELETED", "WithAssociations", "WithCoordinators", "NoUsersAreCoords", "UsersAreCoords"), SWITCH
+            ),
+        },
+        query_parser="ACCOUNT_CONDITION",
+        slash=True,
+    ),
+    Path(
+        *("slurmdb", "GET", "account/{account_name}", "get_account", "one account", accounts.ACCOUNTS_ANSWER),
+        query=dict.fromkeys(("with_assocs", "with_coords", "with_deleted"), BOOLEAN),
+        query_parser="OPENAPI_ACCOUNT_QUERY",
+    ),
+    Path(
+        *("slurmdb", "GET", "associations", "get_associations", "associations", accounts.ASSOCIATIONS_ANSWER),
+        query=_ASSOCIATIONS,
+        query_parser="ASSOC_CONDITION",
+        slash=True,
+    ),
+    Path(
+        *("slurmdb", "GET", "association", "get_association", "the one association that is meant"),
+        accounts.ASSOCIATIONS_ANSWER,
+        query=_ASSOCIATIONS,
+        query_parser="ASSOC_CONDITION",
+        slash=True,
+    ),
+    Path(
+        *("slurmdb", "GET", "qos", "get_qos", "qualities of service", accounts.QOS_ANSWER),
+        query={
+            "description": TEXT,
+            "Include deleted QOS": SWITCH,
+            "id": TEXT,
+            "format": TEXT,
+            "name": TEXT,
+            "preempt_mode": TEXT,
+        },
+        query_parser="QOS_CONDITION",
+        slash=True,
+    ),
+    Path(
+        *("slurmdb", "GET", "qos/{qos}", "get_single_qos", "one quality of service", accounts.QOS_ANSWER),
+        query={"with_deleted": BOOLEAN},
+        query_parser="OPENAPI_SLURMDBD_QOS_QUERY",
+    ),
+    Path(
+        *("slurmdb", "GET", "clusters", "get_clusters", "clusters", accounts.CLUSTERS_ANSWER),
+        query={"update_time": TIME},
+        query_parser="CLUSTER_CONDITION",
+        slash=True,
+    ),
+    Path(
+        *("slurmdb", "GET", "cluster/{cluster_name}", "get_cluster", "one cluster", accounts.CLUSTERS_ANSWER),
+        query=_CLUSTER,
+        query_parser="CLUSTER_CONDITION",
+    ),
+    Path(*("slurmdb", "GET", "tres", "get_tres", "kinds of resources", accounts.TRES_ANSWER), slash=True),
+    Path(*("slurmdb", "GET", "config", "get_config", "the whole accounting", accounts.CONFIG_ANSWER)),
+)
+
+PATHS: tuple[Path, ...] = (*_CONTROLLER, *_JOBS, *_DATABASE)
