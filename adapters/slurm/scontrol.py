@@ -2,11 +2,12 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from adapters.slurm import errors, hostlist, scontrol_help, scontrol_update, selectors
 from adapters.slurm.answer import ANNOUNCEMENT, Answer, getopt_refusal
 from adapters.slurm.command_line import BadCommandLine, Grammar, Option
+from adapters.slurm.data import Wish, wish
 from adapters.slurm.scontrol_update import Update
 from adapters.slurm.selectors import Selected
 
@@ -36,10 +37,14 @@ _GRAMMAR = Grammar(
 @dataclass(frozen=True, slots=True)
 class Show:
     entity: str
-    """job, step, node, partition, config, licenses"""
+    """job, step, node, partition, config, licenses, reservation"""
     name: str | None
     details: bool = False
     one_line: bool = False
+    data: Wish | None = None
+    """--json or --yaml."""
+    words: tuple[str, ...] = ()
+    """The operands but the last: what --json tells of the command."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,7 @@ def words_of_line(line: str) -> list[str]:
 class Ping:
     by_cluster: bool = False
     """-M: the cluster's name stands for the host's."""
+    data: Wish | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +208,13 @@ def read(argv: Sequence[str], environ: Mapping[str, str]) -> Order | Answer:
     keyword, rest = words[0].lower(), words[1:]
     match keyword:
         case "show":
-            return _show(rest, environ, details=line.has("details"), one_line=line.has("oneliner"))
+            data = wish("scontrol", line.given)
+            if isinstance(data, Answer):
+                return data
+            shown = _show(rest, environ, details=line.has("details"), one_line=line.has("oneliner"))
+            if data is None or not isinstance(shown, Show):
+                return shown
+            return replace(shown, data=data, words=tuple(words[:-1]))
         case "update":
             return scontrol_update.read(rest)
         case "write":
@@ -210,7 +222,8 @@ def read(argv: Sequence[str], environ: Mapping[str, str]) -> Order | Answer:
         case "token":
             return _token(rest)
         case "ping":
-            return Ping(line.has("clusters"))
+            data = wish("scontrol", line.given)
+            return data if isinstance(data, Answer) else Ping(line.has("clusters"), data)
         case "version":
             return Answer(ANNOUNCEMENT)
         case "help":
@@ -256,10 +269,6 @@ def _show(words: list[str], environ: Mapping[str, str], *, details: bool, one_li
         return show_hostnames(name, environ)
     if entity in ("hostlist", "hostlistsorted"):
         return _show_hostlist(name, in_order=entity == "hostlist")
-    if entity == "reservation":
-        if name:
-            return Answer(f"Reservation {name} not found\n", exit_code=1)
-        return Answer("No reservations in the system\n")
     if entity == "assoc_mgr":
         return Answer(
             stderr="scontrol: error: the bridge has no association manager whose memory could be shown; "

@@ -27,6 +27,8 @@ class NodeUse:
     completing: bool = False
     last_busy_at: float | None = None
     """When its last job left; None: not known."""
+    devices: tuple[tuple[str, str | None, tuple[int, ...]], ...] = ()
+    """(name, type, indices) of the devices in use."""
 
 
 def joined(lines: Lines, *, one_line: bool) -> str:
@@ -133,7 +135,7 @@ def _places(job: Job, size: sizes.Sizes, view: View) -> Lines:
     shape = f"0:0:{cores if cores is not None else '*'}:{threads if threads is not None else '*'}"
     per_core = component.tasks_per_core if component.tasks_per_core is not None else "*"
     per_socket = component.tasks_per_socket if component.tasks_per_socket is not None else "*"
-    requested = sizes.tres_text(size.tres)
+    requested = sizes.tres_text(size.tres) or "(null)"
     held = sizes.tres_text(sizes.allocated(job)) if job.nodes else "(null)"
     return [
         *lines,
@@ -178,6 +180,7 @@ def _files_and_wishes(job: Job) -> Lines:
         f"StdOut={filenames.stdout_path(job)}",
     ]
     wishes = {
+        "SpreadJob": "Yes" if "spread-job" in recorded else None,
         "SegmentSize": recorded.get("segment"),
         "Switches": _switches(recorded.get("switches")),
         "OOMKillStep": recorded.get("oom-kill-step"),
@@ -188,6 +191,7 @@ def _files_and_wishes(job: Job) -> Lines:
         "TresPerNode": sizes.gres_text(component.gres_per_node),
         "TresPerSocket": sizes.gres_text(component.gres_per_socket),
         "TresPerTask": sizes.per_task(component),
+        "NtasksPerTRES": component.tasks_per_gpu,
     }
     lines += [f"{name}={text}" for name, text in wishes.items() if text]
     if request.mail_types:
@@ -216,7 +220,7 @@ def _switches(text: str | None) -> str | None:
 # ── nodes ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def node(use: NodeUse, view: View) -> Lines:
+def node(use: NodeUse, view: View, *, details: bool = False) -> Lines:
     node, site, host = use.node, view.site, use.node.host
     partitions = ",".join(partition.name for partition in site.partitions if node.name in partition.nodes)
     features = ",".join(node.features) or "(null)"
@@ -233,6 +237,7 @@ def node(use: NodeUse, view: View) -> Lines:
         f"AvailableFeatures={features}",
         f"ActiveFeatures={features}",
         f"Gres={gres_of(node)}",
+        *(["GresDrain=N/A", f"GresUsed={gres_used(use)}"] if details else []),
         f"NodeAddr={address} NodeHostName={name} Version={VERSION}",
         *([f"OS={host.system} "] if host is not None and host.system else []),
         f"RealMemory={node.memory_mib} AllocMem={use.memory_mib} FreeMem={free} Sockets={node.sockets} Boards=1",
@@ -265,6 +270,19 @@ def gres_of(node: Node) -> str:
     return (
         ",".join(f"{name}:{kind}:{count}" if kind else f"{name}:{count}" for name, kind, count in node.gres) or "(null)"
     )
+
+
+def gres_used(use: NodeUse) -> str:
+    """`gpu:a100:2(IDX:0-1)`."""
+    taken: dict[tuple[str, str | None], list[int]] = {}
+    for name, kind, devices in use.devices:
+        taken.setdefault((name, kind), []).extend(devices)
+    parts = []
+    for name, kind, _ in use.node.gres:
+        mine = taken.get((name, kind), [])
+        label = f"{name}:{kind}" if kind else name
+        parts.append(f"{label}:{len(mine)}(IDX:{sizes.spans(mine) if mine else 'N/A'})")
+    return ",".join(parts)
 
 
 def node_tres(node: Node) -> str:
@@ -362,14 +380,14 @@ def step(owner: Job, row: Step | None, view: View) -> Lines:
         f"StartTime={view.clock.stamp(start, 'Unknown')} TimeLimit=UNLIMITED",
         f"State={owner.state.value} Partition={owner.partition} NodeList={hostlist.compress(nodes)}",
         f"Nodes={len(nodes)} CPUs={cpus} Tasks={tasks} Name={name} Network=(null)",
-        f"TRES={'(null)' if row is None else _step_tres(owner, row)}",
+        f"TRES={'(null)' if row is None else step_tres(owner, row)}",
         "ResvPorts=(null)",
         "CPUFreqReq=Default",
         "SrunHost:Pid=(null):0",
     ]
 
 
-def _step_tres(owner: Job, row: Step) -> str:
+def step_tres(owner: Job, row: Step) -> str:
     """A step may use all the memory that its job has on the step's nodes."""
     memory_mib = sum(share.memory_mib for share in owner.nodes if share.node in row.node_list)
     amounts = [("cpu", row.cpus), ("mem", memory_mib), ("node", len(row.node_list))]

@@ -7,6 +7,7 @@ from adapters.slurm import durations, hostlist, node_states, sinfo_columns, sque
 from adapters.slurm.answer import ANNOUNCEMENT, Answer, getopt_refusal
 from adapters.slurm.columns import Column, Printer, compile_letters, compile_names
 from adapters.slurm.command_line import BadCommandLine, Grammar, Option
+from adapters.slurm.data import Wish, wish
 from adapters.slurm.scontrol_show import NodeUse
 from adapters.slurm.sinfo_columns import Row
 from bridge.core.nodes import NodeState, Site
@@ -83,6 +84,8 @@ class Query:
     iterate_seconds: int | None = None
     clusters: str | None = None
     """-M, as written."""
+    data: Wish | None = None
+    """--json or --yaml."""
 
 
 def read(argv: Sequence[str], environ: Mapping[str, str]) -> Query | Answer:
@@ -95,8 +98,9 @@ def read(argv: Sequence[str], environ: Mapping[str, str]) -> Query | Answer:
     for name, text in _TEXTS.items():
         if line.has(name):
             return Answer(text)
-    if line.has("json") or line.has("yaml"):
-        return _error("--json and --yaml are not built yet; -o and -O are")
+    data = wish("sinfo", line.given)
+    if isinstance(data, Answer):
+        return data
     iterate: int | None = None
     if (text := line.last("iterate") or "") or line.has("iterate"):
         if not (text.isascii() and text.isdigit()) or int(text[:9]) < 1:
@@ -131,6 +135,7 @@ def read(argv: Sequence[str], environ: Mapping[str, str]) -> Query | Answer:
         dated=line.has("long"),
         sort=line.last("sort") or environ.get("SINFO_SORT"),
         iterate_seconds=iterate,
+        data=data,
         clusters=line.last("clusters") if line.has("clusters") else environ.get("SLURM_CLUSTERS"),
     )
 

@@ -55,18 +55,19 @@ def _is_out(use: NodeUse) -> bool:
     return use.node.state is not NodeState.UP
 
 
-def _node_counts(row: Row) -> tuple[int, int, int]:
+def node_counts(row: Row) -> tuple[int, int, int]:
     """Allocated (also partly), idle, other."""
     busy = sum(1 for use in row.nodes if use.cpus and use.node.state is not NodeState.DOWN)
     out = sum(1 for use in row.nodes if _is_out(use) and (not use.cpus or use.node.state is NodeState.DOWN))
     return busy, len(row.nodes) - busy - out, out
 
 
-def _cpu_counts(row: Row) -> str:
+def cpu_counts(row: Row) -> tuple[int, int, int, int]:
+    """Allocated, idle, other, in all."""
     total = sum(use.node.cpus for use in row.nodes)
     used = sum(use.cpus for use in row.nodes)
     out = sum(use.node.cpus - use.cpus for use in row.nodes if _is_out(use))
-    return f"{used}/{total - used - out}/{out}/{total}"
+    return used, total - used - out, out, total
 
 
 def _size(partition: Partition) -> str:
@@ -84,11 +85,7 @@ def _gres_used(row: Row) -> str:
     use = row.nodes[0] if row.nodes else None
     if use is None or not use.node.gres:
         return "(null)"
-    used = {(name, kind): count for name, kind, count in use.gres}
-    return ",".join(
-        f"{name}:{kind}:{used.get((name, kind), 0)}" if kind else f"{name}:{used.get((name, None), 0)}"
-        for name, kind, _ in use.node.gres
-    )
+    return scontrol_show.gres_used(use)
 
 
 def make(clock: durations.Clock) -> dict[str, Column[Row]]:
@@ -132,17 +129,17 @@ def make(clock: durations.Clock) -> dict[str, Column[Row]]:
 
     return {
         "a": Column("AVAIL", lambda row: {"INACTIVE": "inact"}.get(row.partition.state, row.partition.state.lower())),
-        "A": Column("NODES(A/I)", lambda row: "{}/{}".format(*_node_counts(row))),
+        "A": Column("NODES(A/I)", lambda row: "{}/{}".format(*node_counts(row))),
         "b": Column("ACTIVE_FEATURES", features),
         "B": Column("MAX_CPUS_PER_NODE", lambda row: str(row.partition.max_cpus_per_node or "UNLIMITED")),
         "c": Column("CPUS", lambda row: _least(row, lambda use: use.node.cpus)),
-        "C": Column("CPUS(A/I/O/T)", _cpu_counts),
+        "C": Column("CPUS(A/I/O/T)", lambda row: "/".join(map(str, cpu_counts(row)))),
         "d": Column("TMP_DISK", lambda row: _least(row, lambda use: use.node.temporary_disk_mib)),
         "D": Column("NODES", lambda row: str(len(row.nodes))),
         "e": Column("FREE_MEM", free),
         "E": Column("REASON", lambda row: (row.nodes[0].node.reason if row.nodes else "") or "none"),
         "f": Column("AVAIL_FEATURES", features),
-        "F": Column("NODES(A/I/O/T)", lambda row: "{}/{}/{}".format(*_node_counts(row)) + f"/{len(row.nodes)}"),
+        "F": Column("NODES(A/I/O/T)", lambda row: "{}/{}/{}".format(*node_counts(row)) + f"/{len(row.nodes)}"),
         "g": Column("GROUPS", lambda row: "all" if (g := row.partition.allow_groups) is None else ",".join(g)),
         "G": Column("GRES", lambda row: scontrol_show.gres_of(row.nodes[0].node) if row.nodes else ""),
         "h": Column("OVERSUBSCRIBE", lambda row: scontrol_show.oversubscribe(row.partition)),

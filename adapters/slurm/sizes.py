@@ -88,10 +88,21 @@ def node_count(job: Job, site: Site, fleet: Fleet) -> int:
     """`of(...).nodes`, quicker: every row of squeue shows it."""
     if job.nodes:
         return len(job.nodes)
-    component = job.request.component
-    if component.nodes_min is None and component.tasks is None and component.tasks_per_node is None:
-        return max(1, len(component.node_list))
+    if _is_one_task_a_node(job.request.component):
+        return max(1, len(job.request.component.node_list))
     return of(job, site, fleet).nodes
+
+
+def _is_one_task_a_node(component: Component) -> bool:
+    """Nothing is said that more tasks, or another number of nodes, follow from."""
+    return (
+        component.nodes_min is None
+        and component.tasks is None
+        and component.tasks_per_node is None
+        and component.tasks_per_gpu is None
+        and component.sockets_per_node is None
+        and not component.gres_per_task
+    )
 
 
 @lru_cache(maxsize=4096)
@@ -103,6 +114,8 @@ def asked_for(component: Component, partition: Partition | None, largest: tuple[
         # As Slurm estimates it; larger tasks are not divided among nodes until the job starts.
         nodes = max(nodes, -(-size.cpus // node_cpus))
         nodes = min(nodes, size.nodes_max) if size.nodes_max is not None else nodes
+    if component.nodes_min == 0:
+        return _asked_for_no_node(component, size, nodes)
     kind, memory_mib = _memory_rule(size)
     gpus = sum(gres.count for gres in size.gres_total if gres.name == "gpu")
     if kind == "TRES":
@@ -124,6 +137,35 @@ def asked_for(component: Component, partition: Partition | None, largest: tuple[
         nodes_text=_nodes_text(component, size, nodes, held=held),
         cpus=size.cpus,
         tasks=size.tasks,
+        cpus_per_task=size.cpus_per_task,
+        cpus_per_node_min=size.cpus_per_node_min,
+        memory_kind=kind,
+        memory_mib=memory_mib,
+        total_memory_mib=total,
+        tres=tuple((name, amount) for name, amount in tres if amount),
+    )
+
+
+def _asked_for_no_node(component: Component, size: sizing.Size, nodes: int) -> Sizes:
+    """`-N 0`, which only a held job may say: what is not said itself counts nothing."""
+    kind, memory_mib = _memory_rule(size)
+    tasks = component.tasks or 0
+    cpus = size.cpus if tasks else component.cpus_per_task or 0
+    total = memory_mib * cpus if kind == "CPU" else 0
+    tres = (("cpu", cpus), ("mem", total), ("billing", cpus))
+    most = component.nodes_max or 0
+    if component.node_sizes:
+        text = spans(component.node_sizes)
+    elif tasks:
+        text = f"{nodes}-{max(nodes, min(most, tasks))}"
+    else:
+        text = f"0-{most}" if most else "0"
+    return Sizes(
+        nodes=nodes if tasks else 0,
+        nodes_max=most,
+        nodes_text=text,
+        cpus=cpus,
+        tasks=tasks,
         cpus_per_task=size.cpus_per_task,
         cpus_per_node_min=size.cpus_per_node_min,
         memory_kind=kind,
@@ -165,6 +207,16 @@ def _gres_amounts(gres: Sequence[Gres]) -> list[tuple[str, int]]:
     for item in gres:
         amounts[f"gres/{item.name}"] = amounts.get(f"gres/{item.name}", 0) + item.count
     return list(amounts.items())
+
+
+def of_cluster(nodes: Sequence[Node]) -> Tres:
+    """All that the nodes have together."""
+    cpus = sum(node.cpus for node in nodes)
+    amounts = {"cpu": cpus, "mem": sum(node.memory_mib for node in nodes), "node": len(nodes), "billing": cpus}
+    for node in nodes:
+        for name, _, count in node.gres:
+            amounts[f"gres/{name}"] = amounts.get(f"gres/{name}", 0) + count
+    return tuple(amounts.items())
 
 
 def allocated(job: Job) -> Tres:

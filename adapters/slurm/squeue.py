@@ -8,6 +8,8 @@ from adapters.slurm import durations, hostlist, jobfacts, selectors, squeue_colu
 from adapters.slurm.answer import ANNOUNCEMENT, Answer, getopt_refusal
 from adapters.slurm.columns import Printer, compile_letters, compile_names
 from adapters.slurm.command_line import BadCommandLine, Grammar, Option, Read
+from adapters.slurm.data import Asked, Wish, document, wish
+from adapters.slurm.rest import jobs as jobs_data
 from adapters.slurm.selectors import Selected
 from adapters.slurm.steprows import Step
 from bridge.core.indexset import IndexSet
@@ -96,8 +98,8 @@ class Query:
     iterate_seconds: int | None = None
     convert_units: bool = True
     bracket_length: int | None = None
-    data: str | None = None
-    """json | yaml"""
+    data: Wish | None = None
+    """--json or --yaml."""
     clusters: str | None = None
     """-M, as written."""
     warnings: str = ""
@@ -128,7 +130,10 @@ def read(argv: Sequence[str], environ: Mapping[str, str], asker: Asker) -> Query
             values[name] = operands.pop(0)
     if operands:
         return Answer(squeue_help.USAGE, f"squeue: error: Unrecognized option: {operands[0]}\n", 1)
-    query = Query(bracket_length=jobfacts.bracket_length(environ.get("SLURM_BITSTR_LEN")))
+    data = wish("squeue", line.given)
+    if isinstance(data, Answer):
+        return data
+    query = Query(data=data, bracket_length=jobfacts.bracket_length(environ.get("SLURM_BITSTR_LEN")))
     for step in (_read_filters, _read_output):
         read_further = step(query, values, environ, asker)
         if isinstance(read_further, Answer):
@@ -260,7 +265,6 @@ def _read_output(
         iterate_seconds=iterate,
         convert_units="noconvert" not in values,
         clusters=_either(values, "clusters", environ, "SLURM_CLUSTERS"),
-        data="json" if "json" in values else "yaml" if "yaml" in values else None,
     )
 
 
@@ -320,12 +324,22 @@ def _matches(query: Query, job: Job) -> bool:
     return query.reservations is None or job.request.reservation in query.reservations
 
 
+def render_data(wanted: Wish, jobs: Sequence[Job], view: squeue_columns.View, asked: Asked) -> Answer:
+    """--json and --yaml: the jobs as slurmrestd shows them."""
+    texts = [jobs_data.text(job, view, wanted.version) for job in jobs]
+    now = int(view.now)
+    moments = {"last_backfill": now, "last_update": now}
+    return Answer(document(wanted, jobs_data.JOBS_ANSWER, moments, asked, written={"jobs": texts}))
+
+
 _OF_STARTS = frozenset({"S", "e", "Y"})
 _NAMES_OF_STARTS = frozenset({"starttime", "endtime", "schednodes", "pendingtime"})
 
 
 def shows_starts(query: Query) -> bool:
     """Whether the answer depends on when waiting jobs are expected to start."""
+    if query.data is not None:
+        return True
     if any(key.lstrip("+-")[:1] in _OF_STARTS for key in query.sort.split(",")):
         return True
     if query.letters is None:

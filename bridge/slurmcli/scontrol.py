@@ -1,8 +1,10 @@
 """scontrol at the server: shows, changes and orders."""
 
+import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from adapters.slurm import (
     clusters,
@@ -15,8 +17,14 @@ from adapters.slurm import (
     scontrol_show,
     scontrol_update,
     selectors,
+    squeue,
+    steps_data,
 )
 from adapters.slurm.answer import Answer
+from adapters.slurm.data import document
+from adapters.slurm.rest import cluster as cluster_data
+from adapters.slurm.rest import nodes as nodes_data
+from adapters.slurm.rest.shapes import Record
 from adapters.slurm.scontrol_show import joined
 from adapters.slurm.selectors import Selected
 from bridge.core.change import Change
@@ -61,7 +69,7 @@ async def _carry_out(world: World, caller: Caller, call: Call) -> Reply:
         case scontrol.Token():
             return await _token(world, caller, order)
         case scontrol.Ping():
-            return Reply(_ping(world, by_cluster=order.by_cluster))
+            return _ping_reply(world, caller, order)
         case scontrol.Reconfigure():
             return await _reconfigure(world, caller)
         case scontrol.FoldNames():
@@ -84,7 +92,9 @@ async def _show(world: World, caller: Caller, call: Call, order: scontrol.Show) 
         case "node":
             return await _show_nodes(world, caller, call, order)
         case "partition":
-            return await _show_partitions(world, order)
+            return await _show_partitions(world, caller, order)
+        case "reservation":
+            return _show_reservations(world, caller, order)
         case "licenses":
             rows = await world.service.licenses()
             records = [
@@ -92,6 +102,9 @@ async def _show(world: World, caller: Caller, call: Call, order: scontrol.Show) 
                 for name, total, used in rows
                 if order.name in (None, name)
             ]
+            if order.data is not None:
+                fields = {"licenses": [nodes_data.license_(*row) for row in rows if order.name in (None, row[0])]}
+                return _data(world, caller, order, nodes_data.LICENSES_ANSWER, fields)
             if order.name is not None and not records:
                 return Reply()
             text = "".join(joined(lines, one_line=order.one_line).rstrip("\n") + "\n" for lines in records)
@@ -99,6 +112,28 @@ async def _show(world: World, caller: Caller, call: Call, order: scontrol.Show) 
     nodes = await world.service.known_nodes()
     text = scontrol_config.text(world.service.site, nodes, world.here, world.clock(call))
     return Reply(text + _ping(world))
+
+
+def _ping_reply(world: World, caller: Caller, order: scontrol.Ping) -> Reply:
+    if order.data is None:
+        return Reply(_ping(world, by_cluster=order.by_cluster))
+    fields = {"pings": [cluster_data.ping(world.here.host, 0, is_up=True)]}
+    text = document(order.data, cluster_data.PING_ANSWER, fields, world.asked(caller, ()))
+    return Reply(text.removesuffix("\n") if order.data.form == "json" else text)
+
+
+def _data(world: World, caller: Caller, order: scontrol.Show, shape: Record, fields: Mapping[str, Any]) -> Reply:
+    assert order.data is not None
+    moments = {"last_update": int(world.now())}
+    return Reply(document(order.data, shape, {**moments, **fields}, world.asked(caller, order.words)))
+
+
+def _show_reservations(world: World, caller: Caller, order: scontrol.Show) -> Reply:
+    if order.data is not None:
+        return _data(world, caller, order, nodes_data.RESERVATIONS_ANSWER, {"reservations": []})
+    if order.name:
+        return Reply(f"Reservation {order.name} not found\n", exit_code=1)
+    return Reply("No reservations in the system\n")
 
 
 def _ping(world: World, *, by_cluster: bool = False) -> str:
@@ -110,7 +145,7 @@ async def _show_jobs(world: World, caller: Caller, call: Call, order: scontrol.S
     if order.name is None:
         oldest = world.now() - world.service.site.min_job_age_seconds
         found = await world.service.jobs(caller, JobQuery(ended_since=oldest))
-        if not found:
+        if not found and order.data is None:
             return Reply("No jobs in the system\n")
     else:
         words = [(word, selectors.parse(word)) for word in selectors.split(order.name)]
@@ -119,14 +154,26 @@ async def _show_jobs(world: World, caller: Caller, call: Call, order: scontrol.S
             if selected is None:
                 return Reply(stderr="scontrol_print_job error: Invalid job id specified\n", exit_code=1)
             some = await _find(world, caller, selected)
+            if order.data is not None:
+                found += some or []
+                continue
             if some is None:
                 return _UNKNOWN_ID
             if not some:
                 return Reply(f"Job {word} not found\n", exit_code=1)
-            found += some
+            found += sorted(some, key=_place_in_array)
     view = await world.view(call, starts=any(job.state in WAITING for job in found))
+    if order.data is not None:
+        asked = world.asked(caller, order.words)
+        return reply(await asyncio.to_thread(squeue.render_data, order.data, found, view, asked))
     records = (scontrol_show.job(job, view, details=order.details) for job in found)
     return Reply("".join(joined(lines, one_line=order.one_line) for lines in records))
+
+
+def _place_in_array(job: Job) -> tuple[bool, int]:
+    """As slurmctld lists an array: first who has the array's own id, then who was split off last."""
+    raw_id = jobfacts.raw_id(job)
+    return raw_id != jobfacts.base_id(job), -raw_id
 
 
 async def _find(world: World, caller: Caller, selected: Selected) -> list[Job] | None:
@@ -155,13 +202,14 @@ async def _show_steps(world: World, caller: Caller, call: Call, order: scontrol.
     running = [job for job in jobs if job.state in (JobState.RUNNING, JobState.SUSPENDED)]
     rows = await world.service.steps(caller, [job.key for job in running])
     view = await world.view(call)
-    texts = []
-    for job in running:
-        mine = [row for row in rows if row.key == job.key and row.attempt == job.attempt and row.ended_at is None]
-        for row in [None, *mine]:
-            name = "batch" if row is None else str(row.step_id)
-            if selected is None or selected.step in (None, name):
-                texts.append(joined(scontrol_show.step(job, row, view), one_line=order.one_line))
+    steps = [
+        step
+        for step in steps_data.running(running, rows, view)
+        if selected is None or selected.step in (None, step.name)
+    ]
+    if order.data is not None:
+        return Reply(steps_data.text(order.data, steps, world.asked(caller, order.words)))
+    texts = [joined(scontrol_show.step(step.job, step.row, view), one_line=order.one_line) for step in steps]
     if not texts and selected is not None:
         return Reply(f"Job step {order.name} not found\n", exit_code=1)
     return Reply("".join(texts) or "No job steps in the system\n")
@@ -173,20 +221,26 @@ async def _show_nodes(world: World, caller: Caller, call: Call, order: scontrol.
         names = list(uses) if order.name is None or order.name.upper() == "ALL" else hostlist.expand(order.name)
     except ValueError:
         return Reply(stderr=f"Invalid hostlist: {order.name}\n", exit_code=1)
+    if order.data is not None:
+        fields = {"nodes": [nodes_data.node(uses[name], world.service.site) for name in names if name in uses]}
+        return _data(world, caller, order, nodes_data.NODES_ANSWER, fields)
     view = await world.view(call)
     out: list[str] = []
     for name in names:
         if name not in uses:
             return Reply("".join(out) + f"Node {name} not found\n", exit_code=1)
-        text = joined(scontrol_show.node(uses[name], view), one_line=order.one_line)
+        text = joined(scontrol_show.node(uses[name], view, details=order.details), one_line=order.one_line)
         out.append(text)
     return Reply("".join(out))
 
 
-async def _show_partitions(world: World, order: scontrol.Show) -> Reply:
+async def _show_partitions(world: World, caller: Caller, order: scontrol.Show) -> Reply:
     site = world.service.site
     nodes = await world.service.known_nodes()
     chosen = [p for p in site.partitions if order.name is None or p.name == order.name]
+    if order.data is not None:
+        fields = {"partitions": [nodes_data.partition(one, nodes, site) for one in chosen]}
+        return _data(world, caller, order, nodes_data.PARTITIONS_ANSWER, fields)
     if not chosen:
         return Reply(f"Partition {order.name} not found\n", exit_code=1)
     return Reply("".join(joined(scontrol_show.partition(p, nodes, site), one_line=order.one_line) for p in chosen))

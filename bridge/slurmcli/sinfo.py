@@ -1,6 +1,6 @@
 """sinfo at the server."""
 
-from adapters.slurm import clusters, sinfo
+from adapters.slurm import clusters, sinfo, sinfo_data
 from adapters.slurm.answer import Answer
 from bridge.core.users import Caller
 from bridge.slurmcli.wire import Call, Reply
@@ -15,7 +15,11 @@ async def run(world: World, caller: Caller, call: Call) -> Reply:
     if isinstance(cluster, Answer):
         return reply(cluster)
     clock = world.clock(call)
-    answer = sinfo.render(query, world.service.site, await world.node_uses(caller), clock)
+    uses = await world.node_uses(caller)
+    if query.data is not None:
+        text = sinfo_data.text(query, world.service.site, uses, world.asked(caller, ("sinfo",)))
+        return reply(world.under_cluster(Answer(text), cluster, header=query.header))
+    answer = sinfo.render(query, world.service.site, uses, clock)
     answer = world.under_cluster(answer, cluster, header=query.header)
     if query.iterate_seconds is None:
         return reply(answer)

@@ -1,6 +1,8 @@
 """squeue at the server: the query goes to the service, the rows to the translator."""
 
-from adapters.slurm import clusters, squeue
+import asyncio
+
+from adapters.slurm import clusters, squeue, steps_data
 from adapters.slurm.answer import Answer
 from bridge.core.errors import NotFound
 from bridge.core.job import Job, JobKey
@@ -22,9 +24,6 @@ async def run(world: World, caller: Caller, call: Call) -> Reply:
     cluster = clusters.choose("squeue", query.clusters, world.service.site.cluster_name)
     if isinstance(cluster, Answer):
         return reply(cluster)
-    if query.data is not None:
-        text = f"squeue: error: --{query.data} is not built yet; -o and -O give fields that programs can read\n"
-        return Reply(stderr=text, exit_code=1)
     answer = world.under_cluster(await _look(world, caller, call, query), cluster, header=query.header)
     if query.iterate_seconds is None or answer.exit_code:
         return reply(answer)
@@ -38,8 +37,14 @@ async def _look(world: World, caller: Caller, call: Call, query: squeue.Query) -
         return _UNKNOWN_ID
     view = await world.view(call, convert_units=query.convert_units, starts=squeue.shows_starts(query))
     shown = [left for job in jobs if (left := squeue.narrowed(query, job)) is not None]
+    if query.data is not None and not query.steps:
+        asked = world.asked(caller, ("squeue",))
+        return await asyncio.to_thread(squeue.render_data, query.data, shown, view, asked)
     if query.steps:
         steps = await world.service.steps(caller, [job.key for job in shown if job.nodes])
+        if query.data is not None:
+            rows = steps_data.running(shown, steps, view)
+            return Answer(steps_data.text(query.data, rows, world.asked(caller, ("squeue",))))
         return squeue.render_steps(query, shown, steps, view.clock)
     return squeue.render(query, shown, view)
 

@@ -3,18 +3,19 @@
 import grp
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 from adapters.slurm import durations, jobfacts, sizes
 from adapters.slurm.answer import Answer
 from adapters.slurm.clusters import Chosen
+from adapters.slurm.data import Asked
 from adapters.slurm.scontrol_config import Installation
 from adapters.slurm.scontrol_show import NodeUse
 from adapters.slurm.selectors import Selected
 from adapters.slurm.squeue_columns import View
-from bridge.core.job import JobState
+from bridge.core.job import ON_NODES, JobState
 from bridge.core.users import Caller, User
 from bridge.service import Selector, Service
 from bridge.slurmcli.wire import Call, Reply
@@ -43,6 +44,11 @@ class World:
     """Reads the site file again; None: there is nothing to read."""
     here: Installation = field(default_factory=lambda: Installation(socket.gethostname()))
 
+    def asked(self, caller: Caller, words: Sequence[str]) -> Asked:
+        """What --json tells of the question."""
+        user = caller.user
+        return Asked(tuple(words), user.name, group_name(user.gid), self.service.site.cluster_name)
+
     async def reconfigure(self) -> None:
         if self.reload is not None:
             await self.reload()
@@ -57,6 +63,10 @@ class World:
     def uid_of(self, name: str) -> int | None:
         user = self.find_user(name)
         return None if user is None else user.uid
+
+    def user_name(self, uid: int) -> str:
+        user = self.find_user(uid)
+        return str(uid) if user is None else user.name
 
     def clock(self, call: Call) -> durations.Clock:
         return durations.clock_of(call.environ, self.now())
@@ -81,9 +91,12 @@ class World:
         )
         completing = {share.node for job in recent if job.state is JobState.COMPLETING for share in job.nodes}
         left: dict[str, float] = {}
+        devices: dict[str, list[tuple[str, str | None, tuple[int, ...]]]] = {}
         for job in recent:
             for share in job.nodes:
                 left[share.node] = max(left.get(share.node, 0.0), job.ended_at or 0.0)
+                if job.state in ON_NODES:
+                    devices.setdefault(share.node, []).extend(share.gres)
         return [
             NodeUse(
                 view.node,
@@ -92,6 +105,7 @@ class World:
                 view.allocated_gres,
                 view.node.name in completing,
                 left.get(view.node.name) or None,
+                tuple(devices.get(view.node.name, ())),
             )
             for view in views
         ]

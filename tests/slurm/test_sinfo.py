@@ -120,7 +120,7 @@ def test_filters(argv, expected):
         (["-o", "%n %o %N"], "vm 127.0.0.1 n[1-4]\n"),
         (["-o", "%E"], "testing drain\nnone\n"),
         (["-O", "partition:8,nodelist:.10,statecomplete:"], "gpu             n4idle\n"),
-        (["-O", "gres:15,gresused:15", "-p", "gpu"], "gpu:a100:4     gpu:a100:0     \n"),
+        (["-O", "gres:15,gresused:15", "-p", "gpu"], "gpu:a100:4     gpu:a100:0(IDX:\n"),
     ],
 )
 def test_columns_choose_the_rows(argv, expected):
