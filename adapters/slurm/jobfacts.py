@@ -63,7 +63,8 @@ def bracket_length(environ_value: str | None) -> int | None:
 
 def reason_text(job: Job) -> str:
     reason = job.reason
-    if reason is Reason.RAISED_SIGNAL:
+    if reason is Reason.RAISED_SIGNAL or (reason is Reason.LAUNCH_FAILURE and job.is_final):
+        # 25.11 takes what its launcher reports of a script that could not be started for a signal, number 53.
         number = job.end.signal if job.end is not None else 0
         return f"RaisedSignal:{number}({signal_description(number)})"
     if reason is Reason.NODES_NOT_AVAILABLE:

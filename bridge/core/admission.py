@@ -219,13 +219,17 @@ def _never_fits(request: JobRequest, partition: Partition, size: Size, members: 
 
 
 def _why_never(candidate: fitting.Candidate, members: Sequence[Node]) -> str:
-    """The line that Slurm sometimes adds; else a sentence of ours."""
+    """The line that Slurm adds where no single node has enough of something; else a sentence of ours."""
     component, size = candidate.component, candidate.size
-    if size.cpus_per_node_min > max((node.cpus for node in members), default=0):
-        return "CPU count per node can not be satisfied"
-    per_node = size.memory_per_node_mib or (size.memory_per_cpu_mib or 0) * size.cpus_per_node_min
-    if per_node > max((node.memory_mib for node in members), default=0):
-        return "Memory specification can not be satisfied"
-    if (component.temporary_disk_mib or 0) > max((node.temporary_disk_mib for node in members), default=0):
-        return "Temporary disk specification can not be satisfied"
+    memory_mib = size.memory_per_node_mib or size.memory_per_cpu_mib or 0
+    left = list(members)
+    for what, has_enough in (
+        ("CPU count per node", lambda node: node.cpus >= size.cpus_per_node_min),
+        ("Memory specification", lambda node: node.memory_mib >= memory_mib),
+        ("Temporary disk specification", lambda node: node.temporary_disk_mib >= (component.temporary_disk_mib or 0)),
+        ("Socket, core and/or thread specification", lambda node: fitting.has_shape(node, component)),
+    ):
+        left = [node for node in left if has_enough(node)]
+        if not left:
+            return f"{what} can not be satisfied"
     return "no nodes can ever give what the job asks for"

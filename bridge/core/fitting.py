@@ -102,6 +102,7 @@ def fit(candidate: Candidate, rooms: Sequence[Room], *, ignore_state: bool = Fal
         and (ignore_state or room.node.state is NodeState.UP)
         and room.node.name not in component.exclude
         and room.node.temporary_disk_mib >= (component.temporary_disk_mib or 0)
+        and has_shape(room.node, component)
         and not room.whole
         and not (size.whole_nodes and room.jobs)
     ]
@@ -120,6 +121,15 @@ def fit(candidate: Candidate, rooms: Sequence[Room], *, ignore_state: bool = Fal
             continue
         return shares
     return None
+
+
+def has_shape(node: Node, component: Component) -> bool:
+    """Sockets, cores of a socket and threads of a core: at least as many as asked for."""
+    return (
+        node.sockets >= (component.sockets_per_node or 0)
+        and node.cores_per_socket >= (component.cores_per_socket or 0)
+        and node.threads_per_core >= (component.threads_per_core or 0)
+    )
 
 
 def _node_counts(size: Size, component: Component, available: int) -> Sequence[int]:

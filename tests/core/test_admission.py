@@ -33,6 +33,28 @@ def admit(site=SITE, is_operator=False, **fields):
     return admission.admit(a_request(**fields), site, NODES, ALICE, NOON, is_operator=is_operator)
 
 
+class TestWhatNoNodeHas:
+    NODES = tuple(a_node(name, cpus=8, memory_mib=16000, sockets=2) for name in ("n1", "n2"))
+
+    @pytest.mark.parametrize(
+        ("fields", "sentence"),
+        [
+            ({"cpus_per_task": 9, "memory_per_cpu_mib": 17000}, "CPU count per node can not be satisfied"),
+            ({"cpus_per_task": 2, "memory_per_cpu_mib": 16001}, "Memory specification can not be satisfied"),
+            ({"memory_per_node_mib": 17000}, "Memory specification can not be satisfied"),
+            ({"temporary_disk_mib": 1}, "Temporary disk specification can not be satisfied"),
+            ({"sockets_per_node": 3}, "Socket, core and/or thread specification can not be satisfied"),
+            ({"threads_per_core": 2}, "Socket, core and/or thread specification can not be satisfied"),
+            ({"cpus_per_task": 2, "memory_per_cpu_mib": 9000}, "no nodes can ever give what the job asks for"),
+        ],
+    )
+    def test_is_named_where_one_thing_alone_is_too_much(self, fields, sentence):
+        site = Site(partitions=(Partition("main", "local", ("n1", "n2"), is_default=True),))
+        with pytest.raises(Refused) as caught:
+            admission.admit(a_request(**fields), site, self.NODES, ALICE, NOON, is_operator=False)
+        assert (caught.value.code, caught.value.sentence) == ("not_available", sentence)
+
+
 class TestDefaults:
     def test_the_default_partition_and_its_default_time(self):
         assert admit() == admission.Admitted("main", 1800, None, None)

@@ -228,6 +228,16 @@ def test_what_a_failed_job_says():
         "JobState=FAILED Reason=RaisedSignal:11(Segmentation_fault) Dependency=(null)"
     )
     assert "ExitCode=0:11" in shown(job)
+    unstarted = dataclasses.replace(job, reason=Reason.LAUNCH_FAILURE, end=End(signal=53, cause="launch_failed"))
+    assert line_with(shown(unstarted), "JobState") == (
+        "JobState=FAILED Reason=RaisedSignal:53(Real-time_signal_19) Dependency=(null)"
+    )
+
+
+def test_no_node_is_shown_as_asked_for():
+    job = a_job(priority=0, asked={"nodes_min": 0})
+    assert line_with(shown(job), "NumNodes") == "NumNodes=0 NumCPUs=0 NumTasks=0 CPUs/Task=1 ReqB:S:C:T=0:0:*:*"
+    assert "ReqTRES=(null)" in shown(job)
 
 
 def test_a_job_that_begins_later_says_when():

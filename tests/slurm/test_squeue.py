@@ -210,6 +210,11 @@ def test_time_limits(seconds, shown):
         ({"tasks": 20}, "3|20"),
         ({"tasks": 200}, "25|200"),
         ({"cpus_per_task": 100}, "1|100"),
+        ({"sockets_per_node": 9, "cores_per_socket": 9, "threads_per_core": 9}, "92|729"),
+        ({"gres_per_job": (Gres("gpu", None, 8),), "tasks_per_gpu": 2}, "2|16"),
+        ({"nodes_min": 0}, "0|0"),
+        ({"nodes_min": 0, "nodes_max": 3, "cpus_per_task": 3}, "0|3"),
+        ({"nodes_min": 0, "tasks": 3}, "1|3"),
     ],
 )
 def test_nodes_and_cpus_of_waiting_jobs(asked, shown):
