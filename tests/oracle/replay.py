@@ -211,6 +211,8 @@ class Replay:
         headers = {name: self._fill(value) for name, value in how.get("headers", {}).items()}
         if text is not None:
             headers.setdefault("Content-Type", "application/json")
+        if (ended := re.search(r"/job/(\d+)$", self._fill(how["path"]))) and _is_of_an_ended_job(case):
+            self._wait(ended[1], "final")
         connection = _UnixConnection(self._bridge.socket)
         try:
             connection.request(
@@ -238,6 +240,13 @@ class Replay:
         place = int(number[1] or 1)
         self._ids += ["?"] * (place - len(self._ids))
         self._ids[place - 1] = str(body["job_id"])
+
+
+def _is_of_an_ended_job(case: Case) -> bool:
+    """What is recorded of a job after its end was asked for after its end."""
+    body = case.expect.get("body")
+    jobs = body.get("jobs") if case.how["method"] == "GET" and isinstance(body, dict) else None
+    return bool(jobs) and all(set(job.get("job_state", ())) & harness.FINAL for job in jobs)
 
 
 class _UnixConnection(http.client.HTTPConnection):

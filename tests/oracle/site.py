@@ -14,6 +14,7 @@ max_array_size = 1001
 kill_wait_seconds = 5
 min_job_age_seconds = 600
 job_requeue = true
+default_memory_per_cpu_mib = 256
 enforce_part_limits = {enforce_part_limits}
 kill_invalid_depend = {kill_invalid_depend}
 known_accounts = ["physics", "chem", "root"]
@@ -51,7 +52,6 @@ _PARTITION = """
 [[partitions]]
 name = "{name}"
 nodes = "{nodes}"
-default_memory_per_cpu_mib = 256
 {more}
 """
 

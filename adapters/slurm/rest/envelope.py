@@ -13,7 +13,8 @@ ERROR = Record("openapi_error", {"description": TEXT, "error_number": INT32, "er
 WARNING = Record("openapi_warning", {"description": TEXT, "source": TEXT})
 META = Record(
     "openapi_meta",
-    {
+    optional=frozenset({"command"}),  # of commands with --json only; 25.11.8 leaves it out
+    fields={
         "plugin": Record("", {"type": TEXT, "name": TEXT, "data_parser": TEXT, "accounting_storage": TEXT}),
         "client": Record("", {"source": TEXT, "user": TEXT, "group": TEXT}),
         "command": STRINGS,
@@ -153,7 +154,6 @@ def meta(kind: str, version: int, client: Client, cluster: str) -> dict[str, Any
             "accounting_storage": "accounting_storage/slurmdbd",
         },
         "client": {"source": client.source, "user": client.user, "group": client.group},
-        "command": [],
         "slurm": {
             "version": {"major": major, "micro": micro, "minor": minor},
             "release": VERSION,
