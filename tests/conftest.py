@@ -1,4 +1,5 @@
-"""For all tests: those that need root are left out elsewhere, and the seconds of each folder are told to tests/run."""
+"""For all tests: those that need root or a real Kubernetes are left out elsewhere, and the seconds of each folder are
+told to tests/run."""
 
 import collections
 import os
@@ -7,6 +8,8 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+
+from tests.cluster import ground
 
 hypothesis.settings.register_profile("default", deadline=None)  # two busy cores make single examples slow
 hypothesis.settings.register_profile("quick", deadline=None, max_examples=25)
@@ -20,9 +23,10 @@ _seconds: dict[str, float] = collections.defaultdict(float)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if os.geteuid() == 0:
-        return
-    left_out = [item for item in items if item.get_closest_marker("root")]
+    left_out = [item for item in items if os.geteuid() != 0 and item.get_closest_marker("root")]
+    on_cluster = [item for item in items if item.get_closest_marker("cluster")]
+    if on_cluster and ground.missing():
+        left_out += on_cluster
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]

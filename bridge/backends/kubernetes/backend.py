@@ -8,6 +8,7 @@ after it, needs the one Secret that it was made with, and Kubernetes is told nev
 import asyncio
 import base64
 import contextlib
+import dataclasses
 import json
 import logging
 import os
@@ -21,7 +22,7 @@ from adapters.kubernetes import bundle as bundles
 from adapters.kubernetes import names, objects, standing
 from adapters.kubernetes.capabilities import Capabilities
 from adapters.kubernetes.profile import Profile
-from bridge.backends.kubernetes import archive, attempts
+from bridge.backends.kubernetes import archive, attempts, discovery
 from bridge.backends.kubernetes.reflector import Reflector
 from bridge.backends.kubernetes.transport import (
     METADATA_ONLY,
@@ -89,8 +90,8 @@ class KubernetesBackend:
     async def open(self) -> None:
         try:
             await self._transport.open()
-            version = await self._transport.get("/version")
-            self._capabilities = replace(self._capabilities, version=str(version.get("gitVersion", "unknown")))
+            self._capabilities = await discovery.discover(self._transport, self._namespaces[0])
+            log.info("what the cluster can do", extra=dataclasses.asdict(self._capabilities))
             self._start_watching()
             async with asyncio.timeout(60.0):
                 while not all(reflector.is_current for reflector in self._reflectors):
