@@ -105,7 +105,8 @@ def _enter(directory: str) -> None:
 def _open_files(batch: launch.Batch) -> None:
     """As descriptors 0, 1 and 2."""
     stdin = _open("stdin", batch.stdin, os.O_RDONLY)
-    flags = os.O_WRONLY | os.O_CREAT | (os.O_APPEND if batch.append else os.O_TRUNC)
+    # Several jobs, and the steps inside, may write to one file: each write goes to its end, as in Slurm.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | (0 if batch.append else os.O_TRUNC)
     stdout = _open("stdout", batch.stdout, flags)
     stderr = stdout if batch.stderr in (None, batch.stdout) else _open("stderr", str(batch.stderr), flags)
     # dup2 from a low number would overwrite one that is still needed.

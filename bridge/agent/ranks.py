@@ -158,7 +158,7 @@ def _open(name: str, options: Mapping[str, Any], before: Sequence[int]) -> int:
         return before[1]
     flags = os.O_RDONLY if name == "stdin" else os.O_WRONLY | os.O_CREAT
     if name != "stdin":
-        flags |= os.O_APPEND if options["append"] else os.O_TRUNC
+        flags |= os.O_APPEND | (0 if options["append"] else os.O_TRUNC)
     try:
         if name != "stdin" and path != _DEVNULL:
             os.makedirs(os.path.dirname(path) or "/", exist_ok=True)

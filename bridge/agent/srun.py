@@ -373,7 +373,7 @@ class Step:
             self._streams[kind] = step_output.Stream(sink, self.tasks, label=label, only=only)
 
     def _create(self, path: str) -> int:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | (os.O_APPEND if self._appends() else os.O_TRUNC)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_APPEND | (0 if self._appends() else os.O_TRUNC)
         try:
             if path != "/dev/null":
                 os.makedirs(os.path.dirname(path), exist_ok=True)

@@ -66,6 +66,15 @@ class TestTheScript:
 
         ground.run(scenario)
 
+    def test_writes_to_the_end_of_a_file_that_others_write_to(self, ground: Ground) -> None:
+        async def scenario(bench: Bench) -> None:
+            await bench.run(
+                "echo one\necho other >>$OUT\necho two\necho three >&2", environment={"OUT": bench.path("1.out")}
+            )
+            assert bench.text() == "one\nother\ntwo\nthree\n"
+
+        ground.run(scenario)
+
     def test_starts_with_default_signals_and_no_open_files(self, ground: Ground) -> None:
         async def scenario(bench: Bench) -> None:
             look = "import os; print(sorted(map(int, os.listdir('/proc/self/fd')))[:-1])"
