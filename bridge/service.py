@@ -13,7 +13,8 @@ from typing import Literal
 
 from adapters.slurm import filenames
 from bridge.backends.port import Backend, Target
-from bridge.core import admission, change, dag, forecast, placement, queue, state
+from bridge.core import accounting_admission, admission, change, dag, forecast, placement, queue, state
+from bridge.core.accounting import Book
 from bridge.core.errors import BridgeError, Conflict, Gone, NotFound, NotPermitted, Refused, Unavailable
 from bridge.core.indexset import IndexSet
 from bridge.core.job import ON_NODES, WAITING, Job, JobKey, JobState
@@ -107,7 +108,8 @@ class Service:
         """Take all of them or none. Answers once they are on disk."""
         nodes = await self.known_nodes()
         new = [await self._admit(caller, draft, nodes, len(drafts)) for draft in drafts]
-        return await self.store.submit(new)
+        async with self.accounting.submitting(new):
+            return await self.store.submit(new)
 
     async def _admit(self, caller: Caller, draft: Draft, nodes: Sequence[Node], members: int) -> NewJob:
         request = draft.request
@@ -119,7 +121,8 @@ class Service:
                 field="script",
             )
         now = self._now()
-        admitted = admission.admit(request, self.site, nodes, user, now, is_operator=caller.is_operator)
+        book = await self.accounting.book()
+        admitted = admission.admit(request, self.site, nodes, user, now, is_operator=caller.is_operator, book=book)
         if request.dependency is not None:
             dependency = await self._resolve(request.dependency, members)
             request = replace(request, dependency=dependency)
@@ -146,7 +149,7 @@ class Service:
             partition=admitted.partition,
             time_limit_seconds=admitted.time_limit_seconds,
             submitted_at=now,
-            priority=0 if request.hold else 1,
+            priority=0 if request.hold else accounting_admission.priority(book, self.site, admitted.qos),
             reason=reason,
             begin_at=request.begin_at if begins_later else None,
             eligible_at=now if reason is Reason.NONE else None,
@@ -200,10 +203,17 @@ class Service:
         now = self._now()
         job = queue.unsaved_job(new.request, new.partition, new.time_limit_seconds, now)
         unfinished = await self.store.unfinished()
-        view = queue.view([*unfinished, job], self.site, nodes, now)
+        view = queue.view([*unfinished, job], self.site, nodes, now, rules=await self.accounting.rules())
         wanted = frozenset(c.keys[0] for c in view.candidates if c.keys[0].id == job.id)
         plan = placement.plan(
-            view.candidates, view.running, nodes, self.site.partitions, view.licenses_free, now, estimate=wanted
+            view.candidates,
+            view.running,
+            nodes,
+            self.site.partitions,
+            view.licenses_free,
+            now,
+            estimate=wanted,
+            tally=view.tally,
         )
         found = queue.estimate_of(plan, job, now)
         if found is None:
@@ -220,7 +230,8 @@ class Service:
             def blocked(job: Job) -> queue.Standing:
                 return queue.Standing(blocked=bool(job.dependency_text))
 
-            view = queue.view(await self.store.unfinished(), self.site, nodes, now, blocked)
+            rules = await self.accounting.rules()
+            view = queue.view(await self.store.unfinished(), self.site, nodes, now, blocked, rules=rules)
             self._starts = await asyncio.to_thread(
                 forecast.starts,
                 view.candidates,
@@ -321,13 +332,17 @@ class Service:
         return await self._change(caller, selectors, event)
 
     async def release(self, caller: Caller, selectors: Sequence[Selector]) -> list[Result]:
+        book = await self.accounting.book()
+
         def event(job: Job) -> state.Event | None:
             self._must_wait(job)
             if job.held_by_admin and not caller.is_operator:
                 raise NotPermitted("an operator holds the job", code="access_denied")
             if job.priority > 0:
                 return None
-            return state.Released(self._now(), caller.user.uid)
+            return state.Released(
+                self._now(), caller.user.uid, accounting_admission.priority(book, self.site, job.request.qos)
+            )
 
         return await self._change(caller, selectors, event)
 
@@ -441,20 +456,23 @@ class Service:
             if wanted.is_empty():
                 return results
         nodes = await self.known_nodes()
+        book = await self.accounting.book()
 
         def event(job: Job) -> state.Event | None:
             change.check(job, wanted, is_operator=caller.is_operator)
-            return self._updated(caller, job, wanted, nodes)
+            return self._updated(caller, job, wanted, nodes, book)
 
         return results + await self._change(caller, selectors, event)
 
-    def _updated(self, caller: Caller, job: Job, wanted: change.Change, nodes: Sequence[Node]) -> state.Updated:
+    def _updated(
+        self, caller: Caller, job: Job, wanted: change.Change, nodes: Sequence[Node], book: Book
+    ) -> state.Updated:
         request = change.changed_request(job, wanted)
         now = self._now()
         limit, partition = change.changed_time_limit(job, wanted), job.partition
         if job.state in WAITING:
             user = self._find_user(request.uid) or caller.user
-            admitted = admission.admit(request, self.site, nodes, user, now, is_operator=caller.is_operator)
+            admitted = admission.admit(request, self.site, nodes, user, now, is_operator=caller.is_operator, book=book)
             partition = admitted.partition
             request = replace(request, account=admitted.account, qos=admitted.qos)
         begin_at = job.begin_at

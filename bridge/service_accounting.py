@@ -4,12 +4,16 @@ The site file gives the start. Until the first change by an operator its book co
 that change writes the whole book to the state database, which alone counts from then on.
 """
 
+import asyncio
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 
-from bridge.core import accounting_start
+from bridge.core import accounting_admission, accounting_start
 from bridge.core.accounting import Book
+from bridge.core.accounting_limits import Rules
 from bridge.core.nodes import Site
+from bridge.store.records import NewJob
 from bridge.store.store import Store
 
 FRESH_SECONDS = 5.0
@@ -25,6 +29,11 @@ class Accounting:
         self._book: Book | None = None
         self._until = 0.0
         self._watchers: list[Callable[[], None]] = []
+        self._site = site
+        self._rules: Rules | None = None
+        self._rules_book: Book | None = None
+        self._turn = asyncio.Lock()
+        """Held from counting what is submitted until the new jobs are on disk."""
 
     async def book(self) -> Book:
         if self._book is None or self._now() >= self._until:
@@ -42,6 +51,30 @@ class Accounting:
         for watcher in self._watchers:
             watcher()
         return self._book
+
+    async def rules(self) -> Rules:
+        """The limits in force; the same object as long as the book is the same."""
+        book = await self.book()
+        if self._rules is None or self._rules_book is not book:
+            self._rules = Rules(book, enforced="limits" in self._site.enforced)
+            self._rules_book = book
+        return self._rules
+
+    @contextlib.asynccontextmanager
+    async def submitting(self, new: Sequence[NewJob]) -> AsyncIterator[None]:
+        """Refused where a limit forbids these jobs. Those that a limit counts are taken one call after the other."""
+        rules = await self.rules()
+        terms = [rules.of(job.request.user, job.request.account, job.partition, job.request.qos) for job in new]
+        if not any(one.submitted or one.denies for one in terms):
+            yield
+            return
+        async with self._turn:
+            submitted = rules.submitted(await self._store.open_counts())
+            for job in new:
+                accounting_admission.check_limits(
+                    job.request, job.partition, job.time_limit_seconds, self._site, rules, submitted
+                )
+            yield
 
     def when_changed(self, watcher: Callable[[], None]) -> None:
         self._watchers.append(watcher)

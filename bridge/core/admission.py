@@ -7,7 +7,8 @@ only as long as they stand is taken and waits with its reason. Source: slurm-ref
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bridge.core import constraint, fitting, queue
+from bridge.core import accounting_admission, accounting_start, constraint, fitting, queue
+from bridge.core.accounting import Book
 from bridge.core.errors import NotPermitted, Refused
 from bridge.core.job import JobKey
 from bridge.core.nodes import Node, Partition, Site
@@ -29,11 +30,18 @@ class Admitted:
 
 
 def admit(
-    request: JobRequest, site: Site, nodes: Sequence[Node], user: User, now: float, *, is_operator: bool
+    request: JobRequest,
+    site: Site,
+    nodes: Sequence[Node],
+    user: User,
+    now: float,
+    *,
+    is_operator: bool,
+    book: Book | None = None,
 ) -> Admitted:
+    """`book` None: the one that the site file describes."""
     partitions = _partitions(request, site)
-    account = _account(request, site, user)
-    qos = _qos(request, site, user)
+    account, qos = accounting_admission.charged(request, site, user.name, book or accounting_start.book_of(site))
     for partition in partitions:
         _check_access(partition, user, account, is_operator=is_operator)
     if request.array is not None and request.array.indices and request.array.indices.maximum >= site.max_array_size:
@@ -69,30 +77,6 @@ def _partitions(request: JobRequest, site: Site) -> list[Partition]:
             raise Refused(f"invalid partition specified: {name}", code="invalid_partition", field="partition")
         found.append(partition)
     return found
-
-
-def _account(request: JobRequest, site: Site, user: User) -> str | None:
-    if not site.accounts:
-        return request.account or site.default_account
-    mine = dict(site.accounts).get(user.name, ())
-    if not mine:
-        raise Refused(f"{user.name} has no account", code="invalid_account", field="account")
-    if request.account is None:
-        return mine[0]
-    if request.account not in mine:
-        raise Refused(f"{user.name} may not charge {request.account}", code="invalid_account", field="account")
-    return request.account
-
-
-def _qos(request: JobRequest, site: Site, user: User) -> str | None:
-    if not site.qos:
-        return request.qos
-    mine = dict(site.qos).get(user.name, ())
-    if request.qos is None:
-        return mine[0] if mine else None
-    if request.qos not in mine:
-        raise Refused(f"{user.name} may not use the QOS {request.qos}", code="invalid_qos", field="qos")
-    return request.qos
 
 
 def _check_access(partition: Partition, user: User, account: str | None, *, is_operator: bool) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bridge.core import constraint
+from bridge.core.accounting_limits import FREE, Demand, Terms
 from bridge.core.constraint import Expression
 from bridge.core.job import JobKey, Share
 from bridge.core.nodes import Node, NodeState
@@ -31,6 +32,10 @@ class Candidate:
     licenses: tuple[tuple[str, int], ...] = ()
     constraint: Expression | None = None
     uid: int = 0
+    terms: Terms = FREE
+    """Limits of accounting that apply to it."""
+    demand: Demand | None = None
+    """What counts against them; None: nothing does."""
 
 
 @dataclass(slots=True)

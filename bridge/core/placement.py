@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bridge.core import fitting
+from bridge.core.accounting_limits import Tally, held
 from bridge.core.job import JobKey, Share
 from bridge.core.nodes import Node, NodeState, Partition
-from bridge.core.reasons import Reason
+from bridge.core.reasons import Reason, is_of_limits
 
 FOREVER = float("inf")
 
@@ -54,8 +55,12 @@ def plan(
     *,
     depth: int = 500,
     estimate: frozenset[JobKey] = frozenset(),
+    tally: Tally | None = None,
 ) -> Plan:
-    """`depth`: how many blocked jobs are tried for backfill. `estimate`: for these an expected start is wanted."""
+    """`depth`: how many blocked jobs are tried for backfill. `estimate`: for these an expected start is wanted.
+
+    `tally`: what runs, as the limits of accounting count it; what is placed is added.
+    """
     tiers = {p.name: p.priority_tier for p in partitions}
     by_name = {p.name: p for p in partitions}
     order = sorted(
@@ -68,7 +73,7 @@ def plan(
             c.keys[0],
         ),
     )
-    board = _Board(nodes, running, licenses_free, now)
+    board = _Board(nodes, running, licenses_free, now, Tally() if tally is None else tally)
     placements: list[Placement] = []
     reasons: dict[JobKey, tuple[Reason, str]] = {}
     estimates: dict[JobKey, tuple[float, tuple[Share, ...]]] = {}
@@ -89,7 +94,7 @@ def plan(
             if isinstance(found, Placement):
                 placements.append(Placement(key, found.partition, found.shares))
                 continue
-            tried += 1
+            tried += not is_of_limits(found[0])
             hopeless[shape] = found
             if found[0] is Reason.RESOURCES and not headed.isdisjoint(candidate.partitions):
                 found = (Reason.PRIORITY, "")
@@ -122,6 +127,7 @@ def _shape(candidate: fitting.Candidate) -> tuple[object, ...]:
         size.memory_per_cpu_mib,
         size.memory_per_node_mib,
         size.whole_nodes,
+        candidate.terms,
     )
 
 
@@ -140,9 +146,15 @@ class _Board:
     """The nodes now, and what is known of later."""
 
     def __init__(
-        self, nodes: Sequence[Node], running: Iterable[Running], licenses_free: Mapping[str, int], now: float
+        self,
+        nodes: Sequence[Node],
+        running: Iterable[Running],
+        licenses_free: Mapping[str, int],
+        now: float,
+        tally: Tally,
     ) -> None:
         self._now = now
+        self._tally = tally
         self._rooms = {node.name: fitting.empty_room(node) for node in nodes}
         self._running: list[Running] = []
         self._licenses = dict(licenses_free)
@@ -160,6 +172,10 @@ class _Board:
         for name, count in candidate.licenses:
             if self._licenses.get(name, 0) < count:
                 return Reason.LICENSES, ""
+        if candidate.demand is not None:
+            limited = self._tally.reason(candidate.terms, candidate.demand)
+            if limited is not None:
+                return limited, ""
         why: list[tuple[Reason, str]] = []
         for name in candidate.partitions:
             partition = by_name.get(name)
@@ -173,6 +189,14 @@ class _Board:
             if shares is None:
                 why.append(self._why_not(candidate, usable))
                 continue
+            limited = self._limit_of(candidate, shares)
+            if limited is not None:
+                # Where no more nodes may be taken, the ones that are taken may still have room.
+                kept = self._tally.nodes_left(candidate.terms)
+                shares = fitting.fit(candidate, [room for room in usable if room.node.name in kept]) if kept else None
+                if shares is None or self._limit_of(candidate, shares) is not None:
+                    why.append((limited, ""))
+                    continue
             if not self._leaves_reservations(candidate, shares):
                 why.append((Reason.PRIORITY, ""))
                 continue
@@ -190,8 +214,16 @@ class _Board:
             if name in by_name
         )
 
+    def _limit_of(self, candidate: fitting.Candidate, shares: tuple[Share, ...]) -> Reason | None:
+        if candidate.demand is None:
+            return None
+        return self._tally.reason_of_shares(candidate.terms, shares, candidate.time_limit_seconds)
+
     def _take(self, candidate: fitting.Candidate, shares: tuple[Share, ...]) -> None:
         ends_at = self._now + candidate.time_limit_seconds
+        if candidate.demand is not None:
+            demand = held(shares, candidate.time_limit_seconds, candidate.licenses)
+            self._tally.add(candidate.terms, demand, (share.node for share in shares))
         whole = candidate.size.whole_nodes
         for share in shares:
             self._rooms[share.node].take(share, whole=whole)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bridge.core import constraint, indexset
+from bridge.core.accounting_limits import FREE, Demand, Rules, Tally, Terms, demand_of, held, job_reason
 from bridge.core.dag import Dependency, Kind
 from bridge.core.fitting import Candidate
 from bridge.core.job import ON_NODES, Job, JobKey, JobState, Share
@@ -38,8 +39,15 @@ class Prepared:
     partitions: tuple[str, ...]
     """Those whose limits it keeps, in order of preference."""
     limit: tuple[Reason, str] | None
-    """Why none of its partitions will start it."""
+    """Why none of its partitions will start it, or why no limit of accounting lets it start as it is."""
+    terms: Terms = FREE
+    demand: Demand | None = None
+    """None: nothing limits it."""
+    rules: Rules | None = None
+    """By which the last two were worked out."""
 
+
+_NO_RULES = Rules(None)
 
 Memo = dict[JobKey, Prepared]
 """Kept by the caller between views, so that thousands of waiting jobs cost little."""
@@ -52,6 +60,8 @@ class View:
     licenses_free: Mapping[str, int]
     reasons: Mapping[JobKey, tuple[Reason, str]] = field(default_factory=dict)
     """Of waiting jobs that lack more than room."""
+    tally: Tally = field(default_factory=Tally)
+    """What runs, as the limits of accounting count it."""
 
 
 def view(
@@ -61,6 +71,7 @@ def view(
     now: float,
     standing_of: Callable[[Job], Standing | None] | None = None,
     memo: Memo | None = None,
+    rules: Rules | None = None,
 ) -> View:
     """`standing_of` None: jobs with a dependency are taken as blocked."""
     memo = {} if memo is None else memo
@@ -68,11 +79,17 @@ def view(
     running: list[Running] = []
     reasons: dict[JobKey, tuple[Reason, str]] = {}
     free = dict(site.licenses)
+    rules = rules or _NO_RULES
+    tally = Tally()
     throttles: dict[int, int] = {}
     waiting: list[Job] = []
     for job in jobs:
         if job.state in ON_NODES:
             running.append(make_running(job, now))
+            terms = terms_of(job, rules)
+            if terms.counts:
+                demand = held(job.nodes, running[-1].ends_at - now, running[-1].licenses)
+                tally.add(terms, demand, (share.node for share in job.nodes))
             for name, count in _licenses(job):
                 free[name] = free.get(name, 0) - count
             if job.array_id is not None:
@@ -83,8 +100,8 @@ def view(
     for job in waiting:
         standing = standing_of(job) if standing_of is not None else Standing(blocked=job.request.dependency is not None)
         prepared = memo.get(job.key)
-        if prepared is None or prepared.revision != job.revision:
-            prepared = memo[job.key] = _prepare(job, site)
+        if prepared is None or prepared.revision != job.revision or prepared.rules is not rules:
+            prepared = memo[job.key] = _prepare(job, site, rules)
         reason = _what_else_is_missing(job, now, standing or Standing()) or prepared.limit
         if reason is not None:
             reasons[job.key] = reason
@@ -94,7 +111,12 @@ def view(
             reasons[job.key] = (Reason.ARRAY_TASK_LIMIT, "")
         else:
             candidates.append(candidate)
-    return View(tuple(candidates), tuple(running), free, reasons)
+    return View(tuple(candidates), tuple(running), free, reasons, tally)
+
+
+def terms_of(job: Job, rules: Rules) -> Terms:
+    request = job.request
+    return rules.of(request.user, request.account, job.partition, request.qos)
 
 
 def make_running(job: Job, now: float) -> Running:
@@ -106,18 +128,28 @@ def make_running(job: Job, now: float) -> Running:
     return Running(job.key, job.nodes, ends_at, _licenses(job), whole)
 
 
-def _prepare(job: Job, site: Site) -> Prepared:
+def _prepare(job: Job, site: Site, rules: Rules) -> Prepared:
     component = job.request.component
     names = component.partitions or (job.partition,)
     limits = {name: limit_reason(job.request, name, job.time_limit_seconds, site) for name in names}
     usable = tuple(name for name, limit in limits.items() if limit is None)
+    size = size_of(component, site.partition(job.partition))
+    terms = terms_of(job, rules)
+    demand, limit = None, None if usable else limits[names[0]]
+    if terms is not FREE:
+        demand = demand_of(size, job.time_limit_seconds, _licenses(job))
+        reason = job_reason(terms, demand)
+        limit = limit or (None if reason is None else (reason, ""))
     return Prepared(
         revision=job.revision,
-        size=size_of(component, site.partition(job.partition)),
+        size=size,
         constraint=constraint.parse(component.constraint) if component.constraint else None,
         licenses=_licenses(job),
         partitions=usable,
-        limit=None if usable else limits[names[0]],
+        limit=limit,
+        terms=terms,
+        demand=demand,
+        rules=rules,
     )
 
 
@@ -186,6 +218,8 @@ def _candidate(
         licenses=prepared.licenses,
         constraint=prepared.constraint,
         uid=job.request.uid,
+        terms=prepared.terms,
+        demand=prepared.demand,
     )
 
 

@@ -76,6 +76,7 @@ class Reconciler:
         self._blobs: dict[tuple[int, str], tuple[bytes, bytes]] = {}
         self._wake = asyncio.Event()
         service.when_nodes_change(self._wake.set)
+        service.accounting.when_changed(self._wake.set)
         self._retry_at: dict[JobKey, float] = {}
         self._working = asyncio.Lock()
         """Held by whoever works on the working set: one turn, or the loading of it afresh."""
@@ -320,8 +321,11 @@ class Reconciler:
         if self._site_of_memo is not self._site:
             self._memo.clear()
             self._site_of_memo = self._site
-        view = queue.view(self._jobs.values(), self._site, known, now, self._standings_of, self._memo)
-        plan = placement.plan(view.candidates, view.running, known, self._site.partitions, view.licenses_free, now)
+        rules = await self._service.accounting.rules()
+        view = queue.view(self._jobs.values(), self._site, known, now, self._standings_of, self._memo, rules)
+        plan = placement.plan(
+            view.candidates, view.running, known, self._site.partitions, view.licenses_free, now, tally=view.tally
+        )
         ours = {p.name for p in self._site.partitions if p.backend in self._fences}
         chosen = {p.key: p for p in plan.placements if p.partition in ours}
 

@@ -89,6 +89,8 @@ def _refusal_lines(error: BridgeError) -> str:
     lines: list[str] = []
     if error.code == "invalid_partition" or error.sentence.endswith("can not be satisfied"):
         lines.append(f"sbatch: error: {error.sentence}\n")
+    if error.code == "policy_limit":
+        lines.append(f"sbatch: error: {error.sentence.partition(':')[0]}\n")
     lines.append(f"sbatch: error: Batch job submission failed: {errors.text_of(error.code, error.sentence)}\n")
     return "".join(lines)
 

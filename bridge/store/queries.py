@@ -23,6 +23,19 @@ _IS_ARRAY = and_(_JOB.task_index == -ONE, _JOB.waiting.is_not(None))
 _MAX_ID = 2**63 - 1
 _MAX_TASK = 2**31 - 1
 
+_OPEN_COUNTS = (
+    select(_JOB.user_name, _JOB.account, _JOB.partition, _JOB.qos, func.sum(_JOB.counts_as))
+    .where(_IS_OPEN)
+    .group_by(_JOB.user_name, _JOB.account, _JOB.partition, _JOB.qos)
+)
+
+
+def open_counts(connection: Connection) -> list[tuple[str, str | None, str, str | None, int]]:
+    return [
+        (user, account, partition, qos, int(n)) for user, account, partition, qos, n in connection.execute(_OPEN_COUNTS)
+    ]
+
+
 # ── single jobs ───────────────────────────────────────────────────────────────────────────────────
 
 

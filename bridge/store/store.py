@@ -207,6 +207,10 @@ class Store:
     async def revoked_tokens(self, now: float) -> set[str]:
         return await self._read(lambda connection: history.revoked_tokens(connection, now))
 
+    async def open_counts(self) -> list[tuple[str, str | None, str, str | None, int]]:
+        """(user, account, partition, QOS, jobs that are not over): an array's tasks each count."""
+        return await self._read(queries.open_counts)
+
     # ── accounting ────────────────────────────────────────────────────────────────────────────────
 
     async def accounting_version(self) -> int:
