@@ -13,6 +13,7 @@ from pathlib import Path
 
 from adapters.kubernetes.profile import Profile
 from adapters.slurm import hostlist
+from bridge import settings_accounting
 from bridge.core.nodes import Node, Partition, Site
 from bridge.core.users import User
 from bridge.settings_kubernetes import Reach, read_profile, read_reach
@@ -79,7 +80,8 @@ def read(root: Table, machine: Machine, problems: Problems) -> Cluster:
     backends = _backends(root, reaches)
     nodes = _nodes(root, [name for name, _ in backends], machine)
     partitions = _partitions(root, [name for name, _ in backends], nodes, reaches, profiles)
-    return Cluster(backends, nodes, _with_default_memory(_site(root, partitions)), reaches, profiles)
+    site = settings_accounting.read(root, _with_default_memory(_site(root, partitions)), nodes)
+    return Cluster(backends, nodes, site, reaches, profiles)
 
 
 def _with_default_memory(site: Site) -> Site:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from adapters.slurm import hostlist
 from bridge import settings, settings_explain
+from bridge.core.accounting import Limits
 from bridge.core.errors import Refused
 from bridge.core.nodes import Node, Partition, Site
 from bridge.core.users import User
@@ -107,6 +108,19 @@ class TestFile:
         found = read('[accounts]\nalice = ["a", "b"]\n[qos]\nalice = ["high"]').site
         assert (found.accounts, found.qos) == ((("alice", ("a", "b")),), (("alice", ("high",)),))
 
+    def test_accounting_starts_in_the_words_of_sacctmgr(self) -> None:
+        text = """[accounting]
+enforce = ["associations", "limits"]
+start = ["add account physics GrpTRES=cpu=10,mem=4G", "add user bob account=physics MaxJobs=3"]"""
+        site = read(text).site
+        assert site.start is not None
+        physics, bob = site.start.associations["physics", "", ""], site.start.associations["physics", "bob", ""]
+        assert physics.limits == Limits(grp_tres=(("cpu", 10), ("mem", 4096)))
+        assert (bob.limits, bob.is_default) == (Limits(max_jobs=3), True)
+        assert site.enforced == {"associations", "limits"}
+        assert read("").site.enforced == set()
+        assert read('[accounts]\nalice = ["a"]').site.enforced == {"associations", "limits"}
+
 
 class TestMistakes:
     def test_all_are_told_at_once_each_with_key_value_and_expectation(self) -> None:
@@ -166,6 +180,16 @@ class TestMistakes:
                 "partitions[1].name: found 'a', expected a name that is not given twice",
             ),
             (
+                '[accounting]\nstart = ["add user bob account=x"]',
+                "accounting.start: found 'add user bob account=x', expected an order of sacctmgr, such as "
+                '"add account physics GrpTRES=cpu=100" (No account x on cluster bridge, skipping.)',
+            ),
+            (
+                '[accounting]\nstart = ["list user"]',
+                "accounting.start: found 'list user', expected an order of sacctmgr, such as "
+                '"add account physics GrpTRES=cpu=100"',
+            ),
+            (
                 '[cluster]\nknown_accounts = ["a"]\ndefault_account = "b"',
                 "cluster.default_account: found 'b', expected an account of cluster.known_accounts",
             ),
@@ -192,7 +216,18 @@ class TestMistakes:
     @given(
         st.dictionaries(
             st.sampled_from(
-                ["server", "store", "cluster", "nodes", "partitions", "users", "accounts", "retention", "x"]
+                [
+                    "server",
+                    "store",
+                    "cluster",
+                    "nodes",
+                    "partitions",
+                    "users",
+                    "accounts",
+                    "accounting",
+                    "retention",
+                    "x",
+                ]
             ),
             st.recursive(
                 st.one_of(st.integers(), st.text(max_size=5), st.booleans(), st.floats()),
