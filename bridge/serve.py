@@ -175,13 +175,13 @@ def make_backends(found: settings.Settings, instance: str) -> dict[str, Backend]
     for backend in found.backends:
         nodes = [node for node in found.nodes if node.backend == backend.name]
         if backend.kind == "kubernetes":
-            made[backend.name] = _kubernetes(backend, instance, nodes)
+            made[backend.name] = _kubernetes(backend, instance, nodes, _certificate_file(found.server))
         else:
             made[backend.name] = LocalBackend(backend.name, str(found.server.data_directory), nodes)
     return made
 
 
-def _kubernetes(backend: settings.Backend, instance: str, nodes: Sequence[Node]) -> Backend:
+def _kubernetes(backend: settings.Backend, instance: str, nodes: Sequence[Node], certificate: Path) -> Backend:
     """Imported here: its client is an extra, and takes a second to load."""
     try:
         from bridge.backends.kubernetes.backend import KubernetesBackend
@@ -190,7 +190,13 @@ def _kubernetes(backend: settings.Backend, instance: str, nodes: Sequence[Node])
         raise Unavailable(f"the backend {backend.name} needs the extra `bridge[kubernetes]`: {error}") from error
     reach = backend.reach or settings_kubernetes.Reach()
     profiles = {profile.name: profile for profile in backend.profiles}
-    return KubernetesBackend(backend.name, Access(reach.kubeconfig, reach.context), instance, profiles, nodes)
+    access = Access(reach.kubeconfig, reach.context)
+    call_back = None if reach.url is None else (reach.url, str(certificate))
+    return KubernetesBackend(backend.name, access, instance, profiles, nodes, call_back)
+
+
+def _certificate_file(server: settings.Server) -> Path:
+    return server.tls_certificate or server.data_directory / "keys" / "tls.pem"
 
 
 def installation(found: settings.Settings, parts: Parts) -> Installation:

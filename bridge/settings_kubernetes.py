@@ -19,10 +19,14 @@ class Reach:
     kubeconfig: str | None = None
     """None: the service account of the pod that the bridge runs in, else the user's usual file."""
     context: str | None = None
+    url: str | None = None
+    """Where jobs there reach the bridge; None: commands inside of jobs have no bridge to talk to."""
 
 
 def read_reach(table: Table) -> Reach:
+    expected = "https://HOST:PORT, where jobs in the cluster reach the bridge"
     return Reach(
+        url=table.text("url", expected=expected, fits=lambda value: value.startswith("https://")),
         kubeconfig=table.text("kubeconfig", expected="an absolute path", fits=os.path.isabs),
         context=table.text("context", expected="a context of the kubeconfig"),
     )

@@ -30,7 +30,7 @@ class Objects:
 
 def make_objects(bundle: Bundle, profile: Profile, capabilities: Capabilities, agent: str, ticket: str) -> Objects:
     """Raises Refused. `agent`: the ConfigMap with the agent's archive; `ticket`: names this try to start."""
-    files = launch_files(bundle)
+    files = launch_files(bundle, profile)
     script = bundle.first.batch.script
     packed = payload.parts(payload.pack(files, script), bundle.first)
     content = payload.content_hash(files, script)
@@ -67,20 +67,22 @@ def with_owner(manifest: Manifest, owner: Manifest) -> Manifest:
     return {**manifest, "metadata": {**manifest["metadata"], "ownerReferences": [reference]}}
 
 
-def launch_files(bundle: Bundle) -> list[dict[str, Any]]:
+def launch_files(bundle: Bundle, profile: Profile) -> list[dict[str, Any]]:
     """One a member, as its agents read it."""
     if bundle.is_wave:
-        return [_launch_file(group, (host,)) for group, host in zip(bundle.groups, bundle.hosts, strict=True)]
-    return [_launch_file(bundle.first, bundle.hosts)]
+        return [_launch_file(group, (host,), profile) for group, host in zip(bundle.groups, bundle.hosts, strict=True)]
+    return [_launch_file(bundle.first, bundle.hosts, profile)]
 
 
-def _launch_file(group: Group, hosts: tuple[str, ...]) -> dict[str, Any]:
+def _launch_file(group: Group, hosts: tuple[str, ...], profile: Profile) -> dict[str, Any]:
     seen = inside.seen_from_pods(group, hosts)
     # A pod knows itself; several find each other by name.
     addresses = hosts if len(hosts) > 1 else ("127.0.0.1",)
     return {
         **core_group.launch_file(seen, [(address, names.STEP_PORT) for address in addresses]),
         "member_port": names.MEMBER_PORT,
+        "url": profile.bridge_url,
+        "ca": profile.bridge_ca,
     }
 
 

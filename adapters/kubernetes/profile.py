@@ -60,5 +60,9 @@ class Profile:
     """How long a node may be NotReady before what runs there counts as lost."""
     bind_seconds: int = 30
     """How long the pods of a job may wait for their hosts before the job gives its place back and waits again."""
+    bridge_url: str | None = None
+    """Where commands inside of jobs reach the bridge, `https://HOST:PORT`; None: they do not."""
+    bridge_ca: str = ""
+    """PEM of what its certificate is trusted by; empty: by what the image trusts."""
     allow_root: bool = False
     """Whether jobs of uid 0 run, as root of their container."""

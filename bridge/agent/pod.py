@@ -18,15 +18,18 @@ import signal
 import socket
 import sys
 import traceback
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from bridge.agent import journal, launch, lines, monitor, namespaces, spool, wire
+from bridge.agent import journal, launch, lines, memory, monitor, namespaces, spool, wire
 
 LAUNCH_PATH, RUN_PATH = "/bridge/launch", "/bridge/run"
 TERMINATION_PATH = "/dev/termination-log"
 MESSAGE_BYTES = 4096
 """Kubernetes cuts a termination message off here."""
 _PART = "launch."
+_CA = "ca.pem"
+_OOM_COUNTERS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
+"""Of cgroup v2 and v1, as a container sees its own."""
 _STATUS_LOST = 125
 """Of the container, when its script was not started or its end is not known."""
 _KEEPALIVE = ((socket.TCP_KEEPIDLE, 15), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3))
@@ -76,7 +79,10 @@ def write_spool(run_folder: str, file: Dict[str, Any], script: bytes, node: int)
     os.mkdir(path, 0o700)
     for index in range(node + 1):
         os.mkdir(os.path.join(path, f"node{index}"), 0o700)
+    if file.get("url"):
+        _point_commands(file, path)
     for name, data, mode in (
+        (_CA, (file.get("ca") or "").encode(), 0o400),
         (launch.SCRIPT, script, 0o500),
         (launch.KEY, file["key"].encode(), 0o400),
         (launch.TOKEN, file["job_token"].encode(), 0o400),
@@ -88,6 +94,14 @@ def write_spool(run_folder: str, file: Dict[str, Any], script: bytes, node: int)
     return path
 
 
+def _point_commands(file: Dict[str, Any], path: str) -> None:
+    """sbatch, squeue ... inside of the job reach the bridge by its address, whatever the submitter's did."""
+    ours = {"BRIDGE_URL": file["url"]}
+    if file.get("ca"):
+        ours["BRIDGE_CA_FILE"] = os.path.join(path, _CA)
+    file["batch"]["environment"].update(ours)
+
+
 # ── the monitor ───────────────────────────────────────────────────────────────────────────────────
 
 
@@ -97,6 +111,7 @@ class PodMonitor(monitor.Monitor):
     def __init__(self, directory: str, index: int, listener: socket.socket, member_port: int) -> None:
         super().__init__(directory, index, listener, use_namespaces=False)
         self._member_port = member_port
+        self._meter: PodMeter
         self._told = 0
         """How much of the journal has been copied to standard output."""
         self._unsaid = b""
@@ -105,6 +120,8 @@ class PodMonitor(monitor.Monitor):
 
     def _open(self) -> None:
         super()._open()
+        meter = PodMeter(self._job.memory_limit_mib[self._index], self._cage.measured)
+        meter.next_at, self._meter = self._meter.next_at, meter
         if self._index == 0 and len(self._job.nodes) > 1:
             members = listen(self._member_port)
             members.setblocking(False)
@@ -139,6 +156,13 @@ class PodMonitor(monitor.Monitor):
         except OSError:
             self._unsaid = b""
         self._poke_at = None
+
+    def _close(self) -> None:
+        """The script has ended; if the kernel killed for want of memory, that is why."""
+        if self._cause == "exit" and oom_kills() > self._meter.kills_before:
+            self._out_of_memory()
+        else:
+            super()._close()
 
     # ── the other nodes ───────────────────────────────────────────────────────────────────────────
 
@@ -191,6 +215,31 @@ class PodMonitor(monitor.Monitor):
         self._clients.add(client)
         self._watch(client, selectors.EVENT_READ, lambda _: self._serve(client))
         self._serve(client)
+
+
+class PodMeter(memory.Meter):
+    """The container's limit is the kernel's too, which may kill a process of the job before we see it grow."""
+
+    def __init__(self, limit_mib: Optional[int], members: Callable[[], List[int]]) -> None:
+        super().__init__(limit_mib, members)
+        self.kills_before = oom_kills()
+
+    def look(self, now: float) -> bool:
+        return super().look(now) or oom_kills() > self.kills_before
+
+
+def oom_kills() -> int:
+    """How many processes of this container the kernel has killed for want of memory; 0 where it does not say."""
+    for path in _OOM_COUNTERS:
+        try:
+            with open(path, encoding="ascii") as file:
+                for line in file:
+                    name, _, count = line.partition(" ")
+                    if name == "oom_kill":
+                        return int(count)
+        except (OSError, ValueError):
+            continue
+    return 0
 
 
 def listen(port: int) -> socket.socket:

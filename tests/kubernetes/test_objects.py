@@ -202,7 +202,11 @@ class TestOneNode:
             "SLURM_NODELIST": inside,
             "SLURM_TOPOLOGY_ADDR": inside,
         }
-        assert (file, script, node) == ({**expected, "member_port": 6819}, b"#!/bin/sh\n\xff\n", 0)
+        assert (file, script, node) == (
+            {**expected, "member_port": 6819, "url": None, "ca": ""},
+            b"#!/bin/sh\n\xff\n",
+            0,
+        )
 
     def test_owner_makes_everything_go_with_the_secret(self) -> None:
         found = made(bundle.of_group(a_group()))
@@ -305,7 +309,7 @@ class TestAWave:
         found = made(wave)
         for index, task in enumerate(tasks):
             file, script, node = unpacked(found, index, tmp_path)
-            (expected,) = objects.launch_files(bundle.Bundle(wave.name, (task,)))
+            (expected,) = objects.launch_files(bundle.Bundle(wave.name, (task,)), a_profile())
             expected["nodes"][0]["name"] = f"{wave.name}-{index}"
             expected["node_environment"][0] |= dict.fromkeys(("SLURMD_NODENAME", "HOSTNAME"), f"{wave.name}-{index}")
             expected["batch"]["environment"] |= dict.fromkeys(
@@ -548,14 +552,14 @@ class TestHostileNames:
 
 class TestPacking:
     def test_the_same_group_gives_the_same_bytes(self) -> None:
-        files = objects.launch_files(bundle.of_group(a_group()))
+        files = objects.launch_files(bundle.of_group(a_group()), a_profile())
         assert payload.pack(files, b"s") == payload.pack(files, b"s")
 
     def test_a_thousand_tasks_share_what_they_have_in_common(self) -> None:
         environment = {f"V{k}": "x" * 1000 for k in range(100)}
         tasks = [a_task(k, environment={**environment, "SLURM_ARRAY_TASK_ID": str(k)}) for k in range(1000)]
         (wave,) = bundle.gather(tasks)
-        assert len(payload.pack(objects.launch_files(wave), b"s")) < 200_000
+        assert len(payload.pack(objects.launch_files(wave, a_profile()), b"s")) < 200_000
 
     def test_capabilities_that_are_unknown_change_nothing(self) -> None:
         group = bundle.of_group(a_group(nodes=2))

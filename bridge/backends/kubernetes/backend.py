@@ -12,6 +12,7 @@ import dataclasses
 import json
 import logging
 import os
+import pathlib
 import secrets
 import sys
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
@@ -52,13 +53,21 @@ _OWN_SECONDS = 60.0
 
 class KubernetesBackend:
     def __init__(
-        self, name: str, access: Access, instance: str, profiles: Mapping[str, Profile], nodes: Sequence[Node]
+        self,
+        name: str,
+        access: Access,
+        instance: str,
+        profiles: Mapping[str, Profile],
+        nodes: Sequence[Node],
+        call_back: tuple[str, str] | None = None,
     ) -> None:
-        """`profiles`: by partition. `nodes`: as the site file knows them; their names are the cluster's."""
+        """`profiles`: by partition. `nodes`: as the site file knows them; their names are the cluster's.
+        `call_back`: the bridge's address for commands inside of jobs, and the file with its certificate."""
         self.name = name
         self._instance = instance
         self._profiles = dict(profiles)
         self._site_nodes = tuple(nodes)
+        self._call_back = call_back
         self._transport = Transport(access)
         self._capabilities = Capabilities()
         self._hosts = _hosts_of(profiles.values(), nodes)
@@ -90,6 +99,7 @@ class KubernetesBackend:
     async def open(self) -> None:
         try:
             await self._transport.open()
+            await self._say_where_we_are()
             self._capabilities = await discovery.discover(self._transport, self._namespaces[0])
             log.info("what the cluster can do", extra=dataclasses.asdict(self._capabilities))
             self._start_watching()
@@ -123,6 +133,19 @@ class KubernetesBackend:
         self._forgotten.clear()
         self._has_agent.clear()
         await self._transport.close()
+
+    async def _say_where_we_are(self) -> None:
+        if self._call_back is None:
+            return
+        url, file = self._call_back
+        try:
+            certificate = await asyncio.to_thread(pathlib.Path(file).read_text)
+        except OSError as error:
+            log.warning("jobs cannot check the bridge's certificate", extra={"file": file, "why": str(error)})
+            certificate = ""
+        self._profiles = {
+            name: replace(profile, bridge_url=url, bridge_ca=certificate) for name, profile in self._profiles.items()
+        }
 
     async def _sweep(self) -> None:
         """Secrets of starts that did not come as far as their Job. Without them nothing of those can start."""
