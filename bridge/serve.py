@@ -165,7 +165,9 @@ async def opened(found: settings.Settings) -> AsyncIterator[Parts]:
             own_uid=os.geteuid(),
             max_token_seconds=found.server.max_token_seconds,
         )
-        yield Parts(store, Service(store, found.site, backends, people.find), gate, people, backends)
+        service = Service(store, found.site, backends, people.find)
+        await service.runtime.refresh()
+        yield Parts(store, service, gate, people, backends)
     finally:
         await store.close()
 

@@ -24,6 +24,7 @@ from bridge.core.report import Report
 from bridge.core.request import JobRequest
 from bridge.core.users import Caller, User
 from bridge.service_accounting import Accounting
+from bridge.service_site import SiteState
 from bridge.store.records import HistoryRow, JobQuery, NewJob, NodeMark, Outcome, StepRow
 from bridge.store.store import Store
 
@@ -90,7 +91,7 @@ class Service:
         now: Callable[[], float] = time.time,
     ) -> None:
         self.store = store
-        self.site = site
+        self.runtime = SiteState(store, site, now=now)
         self._backends = backends
         self._find_user = find_user
         self._now = now
@@ -101,6 +102,15 @@ class Service:
         self._node_watchers: list[Callable[[], None]] = []
         self._starts: Mapping[JobKey, forecast.Start] = {}
         self._starts_until = 0.0
+
+    @property
+    def site(self) -> Site:
+        """As it stands, with what operators changed of it."""
+        return self.runtime.site
+
+    @site.setter
+    def site(self, site: Site) -> None:
+        self.runtime.site = site
 
     # ── submission ────────────────────────────────────────────────────────────────────────────────
 
@@ -122,7 +132,10 @@ class Service:
             )
         now = self._now()
         book = await self.accounting.book()
-        admitted = admission.admit(request, self.site, nodes, user, now, is_operator=caller.is_operator, book=book)
+        kept = await self.runtime.reservations()
+        admitted = admission.admit(
+            request, self.site, nodes, user, now, is_operator=caller.is_operator, book=book, kept=kept
+        )
         if request.dependency is not None:
             dependency = await self._resolve(request.dependency, members)
             request = replace(request, dependency=dependency)
@@ -214,6 +227,7 @@ class Service:
             now,
             estimate=wanted,
             tally=view.tally,
+            kept=self.runtime.standing(),
         )
         found = queue.estimate_of(plan, job, now)
         if found is None:
@@ -240,6 +254,7 @@ class Service:
                 self.site.partitions,
                 view.licenses_free,
                 now,
+                self.runtime.standing(),
             )
             self._starts_until = now + STARTS_FRESH_SECONDS
         return self._starts
@@ -472,7 +487,16 @@ class Service:
         limit, partition = change.changed_time_limit(job, wanted), job.partition
         if job.state in WAITING:
             user = self._find_user(request.uid) or caller.user
-            admitted = admission.admit(request, self.site, nodes, user, now, is_operator=caller.is_operator, book=book)
+            admitted = admission.admit(
+                request,
+                self.site,
+                nodes,
+                user,
+                now,
+                is_operator=caller.is_operator,
+                book=book,
+                kept=self.runtime.standing(),
+            )
             partition = admitted.partition
             request = replace(request, account=admitted.account, qos=admitted.qos)
         begin_at = job.begin_at
@@ -592,6 +616,7 @@ class Service:
     def replace_site(self, site: Site) -> None:
         """The site file was read again."""
         self.site = site
+        self.accounting.replace_site(site)
         self._starts_until = 0.0
         self.forget_nodes()
 

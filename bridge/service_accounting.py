@@ -52,6 +52,12 @@ class Accounting:
             watcher()
         return self._book
 
+    def replace_site(self, site: Site) -> None:
+        """The site file was read again."""
+        self._site = site
+        self.start = accounting_start.book_of(site)
+        self._book = self._rules = None
+
     async def rules(self) -> Rules:
         """The limits in force; the same object as long as the book is the same."""
         book = await self.book()

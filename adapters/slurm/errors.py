@@ -26,6 +26,7 @@ ERRORS: dict[str, tuple[int, str]] = {
         "Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)",
     ),
     "invalid_time_limit": (2051, "Requested time limit is invalid (missing or exceeds some limit)"),
+    "reservation_access": (2052, "Access denied to requested reservation"),
     "invalid_reservation": (2053, "Requested reservation is invalid"),
     "path_too_long": (2055, "Pathname of a file, directory or other parameter too long"),
     "invalid_qos": (2066, "Invalid qos specification"),

@@ -70,6 +70,8 @@ def reason_text(job: Job) -> str:
     if reason is Reason.NODES_NOT_AVAILABLE:
         if not job.request.component.node_list:
             return "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions"
+        if job.reason_detail.startswith("May be "):  # the nodes are kept by a reservation
+            return f"ReqNodeNotAvail, {job.reason_detail}"
         return f"ReqNodeNotAvail, UnavailableNodes:{job.reason_detail}"
     if reason is Reason.REQUEUED_HELD and job.state is JobState.SPECIAL_EXIT:
         return "job requeued in special exit state"

@@ -7,12 +7,13 @@ only as long as they stand is taken and waits with its reason. Source: slurm-ref
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bridge.core import accounting_admission, accounting_start, constraint, fitting, queue
+from bridge.core import accounting_admission, accounting_start, constraint, fitting, queue, reservations
 from bridge.core.accounting import Book
 from bridge.core.errors import NotPermitted, Refused
 from bridge.core.job import JobKey
 from bridge.core.nodes import Node, Partition, Site
 from bridge.core.reasons import Reason
+from bridge.core.reservations import Reservation
 from bridge.core.request import UNLIMITED_SECONDS, Component, JobRequest
 from bridge.core.sizing import Size, size_of
 from bridge.core.users import User
@@ -38,10 +39,12 @@ def admit(
     *,
     is_operator: bool,
     book: Book | None = None,
+    kept: Sequence[Reservation] = (),
 ) -> Admitted:
-    """`book` None: the one that the site file describes."""
+    """`book` None: the one that the site file describes. `kept`: reservations that are not over."""
     partitions = _partitions(request, site)
-    account, qos = accounting_admission.charged(request, site, user.name, book or accounting_start.book_of(site))
+    book = book or accounting_start.book_of(site)
+    account, qos = accounting_admission.charged(request, site, user.name, book)
     for partition in partitions:
         _check_access(partition, user, account, is_operator=is_operator)
     if request.array is not None and request.array.indices and request.array.indices.maximum >= site.max_array_size:
@@ -54,6 +57,11 @@ def admit(
     limit = _time_limit(request, partitions[0], now)
     later = request.begin_at is not None and request.begin_at > now
     waits = request.hold or later or request.dependency is not None
+    if request.reservation is not None:
+        reserved = reservations.asked_for(request.reservation, kept, user, account, book)
+        nodes = [node for node in nodes if node.name in reserved.nodes]
+        if not {*component.node_list} <= {*reserved.nodes}:
+            raise Refused("Problem using reservation", code="not_available", field="reservation")
     judged = [_judge(request, partition, limit, site, nodes, waits=waits) for partition in partitions]
     problems = [problem for _, problem in judged if problem is not None]
     if problems and (site.enforce_part_limits or len(problems) == len(judged)):

@@ -32,6 +32,8 @@ class Candidate:
     licenses: tuple[tuple[str, int], ...] = ()
     constraint: Expression | None = None
     uid: int = 0
+    reservation: str | None = None
+    """That it must run in; None: it keeps off all of them."""
     terms: Terms = FREE
     """Limits of accounting that apply to it."""
     demand: Demand | None = None

@@ -10,6 +10,7 @@ from bridge.core.fitting import Candidate
 from bridge.core.job import JobKey
 from bridge.core.nodes import Node, Partition
 from bridge.core.placement import FOREVER, Running, plan
+from bridge.core.reservations import Reservation
 
 MOST_TURNS = 100
 """Ends that are looked past; what would start later has no forecast."""
@@ -29,12 +30,13 @@ def starts(
     partitions: Sequence[Partition],
     licenses_free: Mapping[str, int],
     now: float,
+    kept: Sequence[Reservation] = (),
 ) -> dict[JobKey, Start]:
     found: dict[JobKey, Start] = {}
     waiting, busy, free, at = list(candidates), list(running), dict(licenses_free), now
     for _ in range(MOST_TURNS):
         by_key = {key: candidate for candidate in waiting for key in candidate.keys}
-        for placement in plan(waiting, busy, nodes, partitions, free, at).placements:
+        for placement in plan(waiting, busy, nodes, partitions, free, at, kept=kept).placements:
             candidate = by_key[placement.key]
             found[placement.key] = Start(at, tuple(share.node for share in placement.shares))
             ends_at = at + max(1, candidate.time_limit_seconds)

@@ -10,13 +10,17 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bridge.core import fitting
+from bridge.core import fitting, reservations
 from bridge.core.accounting_limits import Tally, held
 from bridge.core.job import JobKey, Share
 from bridge.core.nodes import Node, NodeState, Partition
 from bridge.core.reasons import Reason, is_of_limits
+from bridge.core.reservations import Reservation
 
 FOREVER = float("inf")
+
+RESERVED = "May be reserved for other job"
+"""Detail of NODES_NOT_AVAILABLE where a job names nodes that a reservation keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +60,12 @@ def plan(
     depth: int = 500,
     estimate: frozenset[JobKey] = frozenset(),
     tally: Tally | None = None,
+    kept: Sequence[Reservation] = (),
 ) -> Plan:
     """`depth`: how many blocked jobs are tried for backfill. `estimate`: for these an expected start is wanted.
 
-    `tally`: what runs, as the limits of accounting count it; what is placed is added.
+    `tally`: what runs, as the limits of accounting count it; what is placed is added. `kept`: reservations that
+    are not over.
     """
     tiers = {p.name: p.priority_tier for p in partitions}
     by_name = {p.name: p for p in partitions}
@@ -73,7 +79,7 @@ def plan(
             c.keys[0],
         ),
     )
-    board = _Board(nodes, running, licenses_free, now, Tally() if tally is None else tally)
+    board = _Board(nodes, running, licenses_free, now, Tally() if tally is None else tally, kept)
     placements: list[Placement] = []
     reasons: dict[JobKey, tuple[Reason, str]] = {}
     estimates: dict[JobKey, tuple[float, tuple[Share, ...]]] = {}
@@ -128,6 +134,7 @@ def _shape(candidate: fitting.Candidate) -> tuple[object, ...]:
         size.memory_per_node_mib,
         size.whole_nodes,
         candidate.terms,
+        candidate.reservation,
     )
 
 
@@ -152,8 +159,10 @@ class _Board:
         licenses_free: Mapping[str, int],
         now: float,
         tally: Tally,
+        kept: Sequence[Reservation],
     ) -> None:
         self._now = now
+        self._kept = kept
         self._tally = tally
         self._rooms = {node.name: fitting.empty_room(node) for node in nodes}
         self._running: list[Running] = []
@@ -169,6 +178,10 @@ class _Board:
 
     def place(self, candidate: fitting.Candidate, by_name: Mapping[str, Partition]) -> Placement | tuple[Reason, str]:
         """Take the room for one piece, or say why there is none now."""
+        if candidate.reservation is not None:
+            mine = next((one for one in self._kept if one.name == candidate.reservation), None)
+            if mine is None or not mine.is_active(self._now):
+                return Reason.RESERVATION_DELETED if mine is None else Reason.RESERVATION, ""
         for name, count in candidate.licenses:
             if self._licenses.get(name, 0) < count:
                 return Reason.LICENSES, ""
@@ -184,10 +197,10 @@ class _Board:
             if partition.state != "UP":
                 why.append((Reason.PARTITION_DOWN if partition.state == "DOWN" else Reason.PARTITION_INACTIVE, ""))
                 continue
-            usable = [self._rooms[n] for n in partition.nodes if n in self._rooms]
+            usable = self._open(candidate, partition, self._rooms, self._now)
             shares = fitting.fit(candidate, usable)
             if shares is None:
-                why.append(self._why_not(candidate, usable))
+                why.append(self._why_not(candidate, partition, usable))
                 continue
             limited = self._limit_of(candidate, shares)
             if limited is not None:
@@ -213,6 +226,19 @@ class _Board:
             for name in candidate.partitions
             if name in by_name
         )
+
+    def _open(
+        self, candidate: fitting.Candidate, partition: Partition, rooms: Mapping[str, fitting.Room], since: float
+    ) -> list[fitting.Room]:
+        """Rooms of the partition that reservations leave to a job that begins then."""
+        names: Iterable[str] = partition.nodes
+        if self._kept and candidate.reservation is not None:
+            mine = {name for one in self._kept if one.name == candidate.reservation for name in one.nodes}
+            names = [name for name in names if name in mine]
+        elif self._kept:
+            closed = reservations.closed_nodes(self._kept, since, since + candidate.time_limit_seconds)
+            names = [name for name in names if name not in closed]
+        return [rooms[name] for name in names if name in rooms]
 
     def _limit_of(self, candidate: fitting.Candidate, shares: tuple[Share, ...]) -> Reason | None:
         if candidate.demand is None:
@@ -267,9 +293,13 @@ class _Board:
         """Let running jobs end one after the other until there is room."""
         rooms = {name: room.copy() for name, room in self._rooms.items()}
         at = self._now
-        for ends_at, group in itertools.chain(
-            [(self._now, iter(()))], itertools.groupby(self._running, lambda r: r.ends_at)
-        ):
+        nobody: list[Running] = []
+        moments: list[tuple[float, Iterable[Running]]] = [(self._now, nobody)]
+        moments += [(ends, list(group)) for ends, group in itertools.groupby(self._running, lambda r: r.ends_at)]
+        if self._kept:
+            moments += [(at, nobody) for one in self._kept for at in (one.start_at, one.end_at) if at > self._now]
+            moments.sort(key=lambda moment: moment[0])
+        for ends_at, group in moments:
             for job in group:
                 for share in job.shares:
                     if share.node in rooms:
@@ -281,13 +311,22 @@ class _Board:
                 partition = by_name.get(name)
                 if partition is None or partition.state != "UP":
                     continue
-                shares = fitting.fit(candidate, [rooms[n] for n in partition.nodes if n in rooms])
+                shares = fitting.fit(candidate, self._open(candidate, partition, rooms, at))
                 if shares is not None:
                     return (at, shares), rooms
         return None, None
 
-    def _why_not(self, candidate: fitting.Candidate, usable: Sequence[fitting.Room]) -> tuple[Reason, str]:
-        """No room: because there never was as much, because nodes are away, or because others have it."""
+    def _why_not(
+        self, candidate: fitting.Candidate, partition: Partition, usable: Sequence[fitting.Room]
+    ) -> tuple[Reason, str]:
+        """No room: because there never was as much, because nodes are kept or away, or because others have it."""
+        members = [self._rooms[name] for name in partition.nodes if name in self._rooms]
+        if len(usable) < len(members) and candidate.reservation is None:
+            left = {room.node.name for room in usable}
+            if not set(candidate.component.node_list) <= left:
+                return Reason.NODES_NOT_AVAILABLE, RESERVED
+            if not fitting.could_ever_fit(candidate, [room.node for room in usable]):
+                return Reason.NODES_NOT_AVAILABLE, ""
         if sum(room.node.cpus for room in usable) < candidate.size.cpus:
             return Reason.PARTITION_CONFIG, ""
         away = [room.node.name for room in usable if room.node.state is not NodeState.UP]

@@ -218,6 +218,7 @@ def _candidate(
         licenses=prepared.licenses,
         constraint=prepared.constraint,
         uid=job.request.uid,
+        reservation=job.request.reservation,
         terms=prepared.terms,
         demand=prepared.demand,
     )

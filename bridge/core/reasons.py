@@ -24,6 +24,7 @@ class Reason(StrEnum):
     NODES_NOT_AVAILABLE = "ReqNodeNotAvail"
     BAD_CONSTRAINTS = "BadConstraints"
     RESERVATION = "Reservation"
+    RESERVATION_DELETED = "ReservationDeleted"
     REQUEUED_HELD = "job_requeued_in_held_state"
     LAUNCH_FAILED_HELD = "launch_failed_requeued_held"
     HOLD_MAX_REQUEUE = "JobHoldMaxRequeue"
@@ -169,6 +170,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.NODES_NOT_AVAILABLE: "nodes that it needs are drained or down",
     Reason.BAD_CONSTRAINTS: "no node meets its constraints",
     Reason.RESERVATION: "it waits for its reservation",
+    Reason.RESERVATION_DELETED: "its reservation is no more",
     Reason.REQUEUED_HELD: "it was requeued and is held",
     Reason.LAUNCH_FAILED_HELD: "it could not be started, was requeued and is held",
     Reason.HOLD_MAX_REQUEUE: "it was requeued too often and is held",

@@ -77,6 +77,7 @@ class Reconciler:
         self._wake = asyncio.Event()
         service.when_nodes_change(self._wake.set)
         service.accounting.when_changed(self._wake.set)
+        service.runtime.when_changed(self._wake.set)
         self._retry_at: dict[JobKey, float] = {}
         self._working = asyncio.Lock()
         """Held by whoever works on the working set: one turn, or the loading of it afresh."""
@@ -172,6 +173,7 @@ class Reconciler:
                 moments += [at for at in (job.begin_at, job.request.deadline_at) if at is not None and at > now]
         moments += [s.again_at for s in self._standings.values() if s.again_at is not None]
         moments += list(self._retry_at.values())
+        moments += [at for one in self._service.runtime.standing() for at in (one.start_at, one.end_at) if at > now]
         return max(0.0, min(moments) - now)
 
     # ── one turn ──────────────────────────────────────────────────────────────────────────────────
@@ -324,7 +326,14 @@ class Reconciler:
         rules = await self._service.accounting.rules()
         view = queue.view(self._jobs.values(), self._site, known, now, self._standings_of, self._memo, rules)
         plan = placement.plan(
-            view.candidates, view.running, known, self._site.partitions, view.licenses_free, now, tally=view.tally
+            view.candidates,
+            view.running,
+            known,
+            self._site.partitions,
+            view.licenses_free,
+            now,
+            tally=view.tally,
+            kept=await self._service.runtime.reservations(),
         )
         ours = {p.name for p in self._site.partitions if p.backend in self._fences}
         chosen = {p.key: p for p in plan.placements if p.partition in ours}

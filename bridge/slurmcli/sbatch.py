@@ -87,7 +87,7 @@ def notes(report: Report, *, everything: bool) -> str:
 def _refusal_lines(error: BridgeError) -> str:
     """The controller's extra line where Slurm has one, then its text for the error."""
     lines: list[str] = []
-    if error.code == "invalid_partition" or error.sentence.endswith("can not be satisfied"):
+    if error.code == "invalid_partition" or error.sentence.endswith(("can not be satisfied", "using reservation")):
         lines.append(f"sbatch: error: {error.sentence}\n")
     if error.code == "policy_limit":
         lines.append(f"sbatch: error: {error.sentence.partition(':')[0]}\n")

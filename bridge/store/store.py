@@ -21,7 +21,7 @@ from bridge.core.accounting import Book
 from bridge.core.errors import Unavailable
 from bridge.core.job import Job, JobKey, JobState
 from bridge.core.report import Report
-from bridge.store import accounting, change, engine, history, leases, purge, queries, rows, schema, tables
+from bridge.store import accounting, change, engine, history, leases, purge, queries, rows, schema, site_records, tables
 from bridge.store.batch import Batch
 from bridge.store.change import EventOf
 from bridge.store.purge import Part
@@ -210,6 +210,17 @@ class Store:
     async def open_counts(self) -> list[tuple[str, str | None, str, str | None, int]]:
         """(user, account, partition, QOS, jobs that are not over): an array's tasks each count."""
         return await self._read(queries.open_counts)
+
+    # ── what operators make at run time ───────────────────────────────────────────────────────────
+
+    async def site_records(self, kinds: Sequence[str]) -> dict[str, dict[str, str]]:
+        """kind → name → JSON"""
+        return await self._read(lambda connection: site_records.load(connection, kinds))
+
+    async def save_site_record(self, kind: str, name: str, data: str | None) -> None:
+        """None: there shall be none."""
+        changed, gone = ({}, [(kind, name)]) if data is None else ({(kind, name): data}, [])
+        await self._write(lambda batch: site_records.save(batch.connection, changed, gone))
 
     # ── accounting ────────────────────────────────────────────────────────────────────────────────
 
