@@ -13,7 +13,7 @@ from typing import Literal
 
 from adapters.slurm import filenames
 from bridge.backends.port import Backend, Target
-from bridge.core import accounting_admission, admission, change, dag, forecast, placement, queue, state
+from bridge.core import accounting_admission, admission, change, dag, forecast, indexset, placement, queue, state
 from bridge.core.accounting import Book
 from bridge.core.errors import BridgeError, Conflict, Gone, NotFound, NotPermitted, Refused, Unavailable
 from bridge.core.indexset import IndexSet
@@ -117,7 +117,13 @@ class Service:
     async def submit(self, caller: Caller, drafts: Sequence[Draft]) -> list[Job]:
         """Take all of them or none. Answers once they are on disk."""
         nodes = await self.known_nodes()
-        new = [await self._admit(caller, draft, nodes, len(drafts)) for draft in drafts]
+        new = []
+        for number, draft in enumerate(drafts):
+            try:
+                new.append(await self._admit(caller, draft, nodes, len(drafts)))
+            except BridgeError as error:
+                error.member = number
+                raise
         async with self.accounting.submitting(new):
             return await self.store.submit(new)
 
@@ -271,10 +277,18 @@ class Service:
             raise NotFound(f"no job {selector.id} is known", code="invalid_job_id", field="job_id")
         return found
 
+    async def resolved(self, caller: Caller, selector: Selector) -> Selector:
+        """The same selection without a task's raw id: its array's id and its index."""
+        if selector.tasks is not None:
+            return selector
+        key = (await self.show(caller, selector))[0].key
+        return selector if key.id == selector.id else Selector(key.id, indexset.of([key.task_index or 0]))
+
     async def history(self, caller: Caller, selector: Selector) -> list[HistoryRow]:
+        selector = await self.resolved(caller, selector)
         found = await self.show(caller, selector)
         if len(found) == 1 and not found[0].is_array:
-            return await self.store.history(found[0].key)  # a task may be named by its raw id
+            return await self.store.history(found[0].key)
         rows = await self.store.history(JobKey(selector.id))
         meant = None if selector.tasks is None else {None, *(job.key.task_index for job in found)}
         return [row for row in rows if meant is None or row.key.task_index in meant]
@@ -309,7 +323,7 @@ class Service:
         try:
             return await backend.read_output(job.request.uid, job.request.gid, path, offset, limit_bytes)
         except Gone as gone:
-            raise NotFound(f"{path} is not there: {gone.sentence}", code="no_output", field=stream) from gone
+            raise NotFound(f"there is no output to read: {gone.sentence}", code="no_output", field=stream) from gone
 
     async def wait_for_end(self, caller: Caller, selector: Selector, timeout_seconds: float) -> list[Job] | None:
         """All records of the selection once all have ended; None when the time is over before."""

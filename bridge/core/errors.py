@@ -23,6 +23,8 @@ class BridgeError(Exception):
         self.sentence = sentence
         self.code = code or self.default_code
         self.field = field
+        self.member: int | None = None
+        """Which of several that were asked for together, counted from 0."""
 
 
 class Refused(BridgeError):

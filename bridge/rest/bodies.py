@@ -55,6 +55,15 @@ def _why(error: Exception) -> str:
     return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
+def refuse_unknown_parameters(request: Request) -> None:
+    """Of a route's query: a filter that is misspelt would otherwise be none."""
+    known = [parameter.alias for parameter in request.scope["route"].dependant.query_params]
+    for name in request.query_params:
+        if name not in known:
+            told = f"known are {', '.join(sorted(known))}" if known else "none is taken here"
+            raise Refused(f"there is no query parameter {name[:60]!r}; {told}", code="invalid_value", field=name[:60])
+
+
 # ── fields ────────────────────────────────────────────────────────────────────────────────────────
 
 

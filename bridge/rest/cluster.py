@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -23,7 +23,7 @@ MARKS = ("UP", "DRAIN", "DOWN")
 
 
 def make(service: Service, gate: Gate, people: People, version: str) -> APIRouter:
-    router = APIRouter(prefix="/v1")
+    router = APIRouter(prefix="/v1", dependencies=[Depends(bodies.refuse_unknown_parameters)])
     _add_nodes(router, service)
     _add_watching(router, service, version)
     _add_tokens(router, gate, people)

@@ -5,13 +5,13 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
 from adapters.slurm import translate as translation
 from adapters.slurm import values
-from bridge.core.errors import Conflict
+from bridge.core.errors import BridgeError, Conflict
 from bridge.core.job import JobKey, JobState
 from bridge.core.users import Caller
 from bridge.identity.people import People
@@ -29,7 +29,7 @@ TARGETS = ("batch", "steps", "all")
 
 
 def make(service: Service, people: People, stopping: asyncio.Event) -> APIRouter:
-    router = APIRouter(prefix="/v1")
+    router = APIRouter(prefix="/v1", dependencies=[Depends(bodies.refuse_unknown_parameters)])
     _add_submissions(router, service)
     _add_looks(router, service, people, stopping)
     _add_changes(router, service)
@@ -93,7 +93,12 @@ def _add_submissions(router: APIRouter, service: Service) -> None:
             reports.append(found.report)
             if number % 20 == 19:
                 await asyncio.sleep(0)  # others get their turn while a long graph is read
-        jobs = await service.submit(caller, drafts)
+        try:
+            jobs = await service.submit(caller, drafts)
+        except BridgeError as error:
+            if error.member is not None:
+                error.field = ".".join(filter(None, (f"members[{error.member}]", error.field)))
+            raise
         if len(jobs) != len(members):
             raise _used_otherwise()
         told = [
@@ -128,8 +133,8 @@ def _add_looks(router: APIRouter, service: Service, people: People, stopping: as
         account: str | None = None,
         qos: str | None = None,
         node: str | None = None,
-        since: Annotated[float | None, Query(description="not ended before; epoch seconds")] = None,
-        until: Annotated[float | None, Query(description="submitted before; epoch seconds")] = None,
+        since: Annotated[float | None, Query(allow_inf_nan=False, description="not ended before (epoch)")] = None,
+        until: Annotated[float | None, Query(allow_inf_nan=False, description="submitted before (epoch)")] = None,
         newest_first: bool = False,
         limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
         cursor: Annotated[str | None, Query(description="`next_cursor` of the page before")] = None,
@@ -148,7 +153,7 @@ def _add_looks(router: APIRouter, service: Service, people: People, stopping: as
             active_until=until,
             newest_first=newest_first,
             limit=limit + 1,
-            after=None if cursor is None else selection.read_key(cursor),
+            after=None if cursor is None else selection.read_key(cursor, "cursor"),
         )
         found = await service.jobs(_caller(request), query)
         page = found[:limit]

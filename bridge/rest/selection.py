@@ -10,22 +10,20 @@ MAX_ID_CHARACTERS = 2000
 MAX_TASKS = 1000
 
 
-def read(text: str) -> Selector:
+def read(text: str, field: str = "job_id") -> Selector:
     found = selectors.parse(text) if len(text) <= MAX_ID_CHARACTERS else None
     if found is None or found.step is not None:
-        raise NotFound(
-            f"{text[:60]!r} is no job id; expected 12, 12_3 or 12_[1-5]", code="invalid_job_id", field="job_id"
-        )
+        raise NotFound(f"{text[:60]!r} is no job id; expected 12, 12_3 or 12_[1-5]", code="invalid_job_id", field=field)
     return Selector(found.id, found.tasks)
 
 
-def read_key(text: str) -> JobKey:
+def read_key(text: str, field: str) -> JobKey:
     """One job or task, such as a page's end."""
-    selector = read(text)
+    selector = read(text, field)
     if selector.tasks is None:
         return JobKey(selector.id)
     if len(selector.tasks) != 1:
-        raise Refused(f"{text[:60]!r} is more than one task", code="one_job_needed", field="job_id")
+        raise Refused(f"{text[:60]!r} is more than one task", code="one_job_needed", field=field)
     return JobKey(selector.id, next(iter(selector.tasks)))
 
 
@@ -35,7 +33,7 @@ def split(text: str) -> list[str]:
 
 def keys(text: str) -> list[JobKey]:
     """What a list's id stands for."""
-    selector = read(text)
+    selector = read(text, "ids")
     if selector.tasks is None:
         return [JobKey(selector.id)]
     if len(selector.tasks) > MAX_TASKS:

@@ -19,6 +19,7 @@ STATUSES: dict[str, int] = {
     "invalid_lifespan": 422,
     "invalid_nice": 422,
     "invalid_node_name": 422,
+    "invalid_node_state": 422,
     "invalid_option": 422,
     "invalid_partition": 422,
     "invalid_qos": 422,
@@ -56,6 +57,8 @@ STATUSES: dict[str, int] = {
     "no_output": 404,
     "not_found": 404,
     "method_not_allowed": 405,
+    "not_allowed": 405,
+    "expired": 410,
     "gone": 410,
     # the state it is in
     "already_done": 409,
@@ -65,6 +68,8 @@ STATUSES: dict[str, int] = {
     "conflict": 409,
     "disabled": 409,
     "fenced": 409,
+    "exists": 409,
+    "job_held": 409,
     "job_pending": 409,
     "not_pending": 409,
     # our side

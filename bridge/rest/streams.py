@@ -6,7 +6,7 @@ import re
 from collections.abc import AsyncIterator
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -14,7 +14,7 @@ from bridge.core.errors import NotFound, Refused
 from bridge.core.job import Job, JobKey
 from bridge.core.users import Caller
 from bridge.identity.people import People
-from bridge.rest import documents, selection, views
+from bridge.rest import bodies, documents, selection, views
 from bridge.rest.jobs import or_stop
 from bridge.service import Selector, Service
 
@@ -34,7 +34,7 @@ Stream = Literal["stdout", "stderr"]
 
 
 def make(service: Service, people: People, stopping: asyncio.Event) -> APIRouter:
-    router = APIRouter(prefix="/v1")
+    router = APIRouter(prefix="/v1", dependencies=[Depends(bodies.refuse_unknown_parameters)])
 
     @router.get("/jobs/{job_id}/log", tags=["jobs"], openapi_extra=documents.LOG)
     async def log(job_id: str, request: Request, stream: Stream = "stdout", follow: bool = False) -> Response:
@@ -63,8 +63,9 @@ def make(service: Service, people: People, stopping: asyncio.Event) -> APIRouter
         resumed = request.headers.get("last-event-id", "")
         if since is None and resumed.isascii() and resumed.isdigit():
             since = int(resumed[:18])
+        caller: Caller = request.state.caller
         seq = await service.store.last_seq() if since is None else since
-        selector = None if job is None else selection.read(job)
+        selector = None if job is None else await service.resolved(caller, selection.read(job, "job"))
         return StreamingResponse(
             _events(service, people, seq, selector, stopping),
             media_type="text/event-stream",

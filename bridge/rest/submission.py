@@ -63,7 +63,7 @@ def read(body: Mapping[str, Any], caller: Caller, site: Site, now: float, where:
         if name not in FIELDS:
             bodies.refuse_unknown(body, FIELDS, where)
     script = _script(body, where)
-    arguments = bodies.texts(body, "arguments", where)
+    arguments = _arguments(body, where)
     script_name = _script_name(body, where, bool(arguments)) if script is not None else None
     directory = _working_directory(body, caller, where)
     positional = () if script_name is None else (script_name, *arguments)
@@ -109,6 +109,14 @@ def _script(body: Mapping[str, Any], where: str) -> bytes | None:
         except (binascii.Error, ValueError) as error:
             raise bodies.wrong(f"{where}script_base64", "base64 is expected") from error
     return None if plain is None else _bytes(plain, f"{where}script")
+
+
+def _arguments(body: Mapping[str, Any], where: str) -> tuple[str, ...]:
+    words = bodies.texts(body, "arguments", where)
+    if any("\0" in word for word in words):
+        raise bodies.wrong(f"{where}arguments", "a NUL character cannot be in an argument")
+    _bytes("".join(words), f"{where}arguments")
+    return words
 
 
 def _script_name(body: Mapping[str, Any], where: str, has_arguments: bool) -> str | None:

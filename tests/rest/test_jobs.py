@@ -67,8 +67,19 @@ class TestLooking:
                 ("?state=ALIVE", "ALIVE"),
                 ("?user=nobody%20here", "nobody here"),
                 ("?limit=0", "limit"),
+                ("?since=nan", "since"),
+                ("?states=PENDING", "no query parameter 'states'; known are account, cursor,"),
             ):
                 assert said in refused(await alice.get(f"/v1/jobs{query}"), 422, "invalid_value")
+
+    @pytest.mark.parametrize(
+        ("query", "field"), [("?ids=x", "ids"), ("?cursor=x", "cursor"), ("?cursor=1_[2-3]", "cursor")]
+    )
+    @in_loop
+    async def test_a_refusal_names_the_parameter(self, url: str, query: str, field: str) -> None:
+        async with a_world(url) as world:
+            answer = await (await world.client()).get(f"/v1/jobs{query}")
+            assert (answer.status_code // 100, answer.json()["field"]) == (4, field)
 
     @in_loop
     async def test_pages_follow_each_other_to_the_end(self, url: str) -> None:

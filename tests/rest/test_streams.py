@@ -136,6 +136,21 @@ class TestEvents:
                     assert (await anext(_events(response)))["id"] == "3"
 
     @in_loop
+    async def test_of_a_task_that_is_named_by_its_raw_id(self, url: str, tmp_path: Path) -> None:
+        async with a_world(url) as world, asyncio.timeout(DEADLINE_SECONDS):
+            alice = await world.client()
+            await world.submit(alice, "--array=0-3", "--hold")
+            await alice.post("/v1/jobs/1_[1-2]/cancel")
+            assert refused(await alice.get("/v1/events?since=0&job=99"), 404, "invalid_job_id") == "no job 99 is known"
+            async with (
+                served(world, tmp_path, world.gate.issue(ALICE, 60)) as client,
+                client.stream("GET", "/v1/events?since=0&job=3") as response,
+            ):
+                events = _events(response)
+                told = [await anext(events) for _ in range(2)]
+                assert [(event["id"], event["kind"]) for event in told] == [("1", "Submitted"), ("1_1", "StopAsked")]
+
+    @in_loop
     async def test_end_with_the_bridge(self, url: str, tmp_path: Path) -> None:
         async with (
             asyncio.timeout(DEADLINE_SECONDS),

@@ -124,6 +124,8 @@ class TestSubmission:
             ('{"script": "#!/bin/sh\\n", "options": ["-J\\ud800"]}', 422, "invalid_body", "options: a text of Unicode"),
             ('{"script": "#!/bin/sh\\n", "options": ["--no-such"]}', 422, "invalid_option", "--no-such"),
             ('{"script": "#!/bin/sh\\n", "options": ["--wait"]}', 422, "invalid_option", "--wait is for the command"),
+            ('{"script": "#!/bin/sh\\n", "arguments": ["a\\u0000"]}', 422, "invalid_body", "arguments: a NUL character"),
+            ('{"script": "#!/bin/sh\\n", "arguments": ["\\ud800"]}', 422, "invalid_body", "arguments: a text of Unicode"),
             ('{"script": "#!/bin/sh\\n", "fields": {"a b": 1}}', 422, "invalid_body", "fields.a b: the long name"),
             ('{"script": "#!/bin/sh\\n", "fields": {"nodes": 1.5}}', 422, "invalid_body", "fields.nodes: a text, a whole"),
             ('{"script": "#!/bin/sh\\n", "environment": {"A=": "x"}}', 422, "invalid_body", "environment: no NUL, no ="),
@@ -210,7 +212,9 @@ class TestGraph:
             client = await world.client()
             graph = members(("a", {}), ("b", {"a": "ok"}))
             graph["members"][1]["fields"] = {"partition": "nowhere"}
-            refused(await client.post("/v1/graphs", json=graph), 422, "invalid_partition")
+            answer = await client.post("/v1/graphs", json=graph)
+            refused(answer, 422, "invalid_partition")
+            assert answer.json()["field"] == "members[1].partition"
             assert await world.store.unfinished() == []
 
     @in_loop
