@@ -20,6 +20,8 @@ from typing import Any
 
 SCRIPT = Path(__file__).parent / "cluster"
 API = "https://127.0.0.1:6443"
+HOST = "10.88.0.1"
+"""This machine, as pods reach it."""
 NODE = "node-1"
 WAIT_SECONDS = 60.0
 

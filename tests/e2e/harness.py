@@ -100,14 +100,15 @@ class Ran:
 class Bridge:
     """`owner` runs the bridge, `user` submits the jobs."""
 
-    def __init__(self, root: Path, owner: Person, user: Person, site: str = SITE) -> None:
+    def __init__(self, root: Path, owner: Person, user: Person, site: str = SITE, server: str = "") -> None:
+        """`server`: more lines of the site file's [server]."""
         self.root, self.owner, self.user = root, owner, user
         self.data = root / "data"
         self.socket = self.data / "run" / "bridge.sock"
         self.log = root / "server.log"
         self.work = root / "work"
         self._site_file = root / "site.toml"
-        self._site_file.write_text(f'{site}\n[server]\ndata_directory = "{self.data}"\n{user.site_lines()}')
+        self._site_file.write_text(f'{site}\n[server]\ndata_directory = "{self.data}"\n{server}\n{user.site_lines()}')
         self._process: subprocess.Popen[bytes] | None = None
 
     # ── the server ────────────────────────────────────────────────────────────────────────────────
@@ -307,6 +308,13 @@ class Bridge:
             return now == "RUNNING"
 
         self.until(running, seconds)
+
+    def called(self, job: int, *names: str) -> list[str]:
+        """What the nodes of a job that was placed once are called inside of it: as everywhere."""
+        return list(names)
+
+    devices_are_private = False
+    """Whether a job counts the devices of its node from 0, instead of seeing all with their numbers."""
 
     def output(self, job: int | str) -> str:
         return Path(self.job(job)["StdOut"]).read_text(errors="replace")

@@ -21,7 +21,8 @@ def test_a_cancelled_job_gets_term_and_says_so_in_its_output(each_bridge: Bridge
     assert each_bridge.ends_as(job) == "CANCELLED 0:15"
     first, second = each_bridge.output(job).splitlines()
     assert first == "start"
-    assert f"error: *** JOB {job} ON n" in second
+    (node,) = each_bridge.called(job, each_bridge.job(job)["NodeList"])
+    assert f"error: *** JOB {job} ON {node} CANCELLED AT " in second
     assert second.endswith("DUE to SIGNAL Terminated ***")
     row = each_bridge.ok("sacct", "-n", "-P", "-X", "-j", str(job), "-o", "State,ExitCode")
     assert row == f"CANCELLED by {each_bridge.user.uid}|0:0\n"

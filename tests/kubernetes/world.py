@@ -5,19 +5,42 @@ is asked for in tests of four nodes fits.
 """
 
 import contextlib
+import functools
 import os
 import shutil
+import socket
+import sqlite3
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from adapters.kubernetes import names as kubernetes_names
 from tests.cluster import ground
 from tests.e2e import harness, person
 
 GPU = "test.example/gpu"
 
 
-def site_on(cluster: ground.Cluster, namespace: str, root: Path, site: str = harness.SITE, **more: str) -> str:
+class Bridge(harness.Bridge):
+    """Jobs see their pods."""
+
+    devices_are_private = True
+
+    def called(self, job: int, *names: str) -> list[str]:
+        group = kubernetes_names.group_name(self.instance, job, 1)
+        return [kubernetes_names.pod_host(group, index) for index in range(len(names))]
+
+    @functools.cached_property
+    def instance(self) -> str:
+        """The database's, as it stands in the names of objects."""
+        with sqlite3.connect(self.data / "bridge.db") as database:
+            (found,) = database.execute("select instance_id from instance").fetchone()
+        return str(found)
+
+
+def site_on(
+    cluster: ground.Cluster, namespace: str, root: Path, port: int, site: str = harness.SITE, **more: str
+) -> str:
     """The site with every partition on Kubernetes; `more`: lines of TOML for each partition's part there."""
     head, *partitions = site.split("[[partitions]]\n")
     lines = {
@@ -35,12 +58,21 @@ def site_on(cluster: ground.Cluster, namespace: str, root: Path, site: str = har
         + "".join(f"{key} = {value}\n" for key, value in lines.items())
         + f'[[partitions.kubernetes.volumes]]\npath = "{root}"\nhost_path = "{root}"\n\n'
     )
-    backend = f'[[backends]]\nname = "cluster"\nkind = "kubernetes"\nkubeconfig = "{cluster.kubeconfig}"\n\n'
+    backend = (
+        f'[[backends]]\nname = "cluster"\nkind = "kubernetes"\nkubeconfig = "{cluster.kubeconfig}"\n'
+        f'url = "https://{ground.HOST}:{port}"\n\n'
+    )
     return head + backend + "".join(f"[[partitions]]\n{part.rstrip()}\n{there}" for part in partitions)
 
 
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((ground.HOST, 0))
+        return int(probe.getsockname()[1])
+
+
 @contextlib.contextmanager
-def a_bridge(cluster: ground.Cluster, site: str = harness.SITE, **more: str) -> Iterator[harness.Bridge]:
+def a_bridge(cluster: ground.Cluster, site: str = harness.SITE, **more: str) -> Iterator[Bridge]:
     """Owned by root, for a plain user; started, and cleared at the end."""
     root = Path(tempfile.mkdtemp(prefix="bridge-kubernetes-", dir="/var/tmp"))
     cluster.grant(GPU, 64)
@@ -52,8 +84,10 @@ def a_bridge(cluster: ground.Cluster, site: str = harness.SITE, **more: str) -> 
             user = person.plain(root / "home")
             for path in (root, root / "work"):
                 os.chown(path, user.uid, user.gid)
-            text = site_on(cluster, namespace, root, site, **more)
-            bridge = harness.Bridge(root, person.myself(), user, text)
+            port = _free_port()
+            text = site_on(cluster, namespace, root, port, site, **more)
+            tcp = f'tcp_host = "{ground.HOST}"\ntcp_port = {port}\n'
+            bridge = Bridge(root, person.myself(), user, text, tcp)
             bridge.start()
             try:
                 yield bridge
