@@ -24,6 +24,7 @@ from bridge.core.report import Report
 from bridge.core.request import JobRequest
 from bridge.core.users import Caller, User
 from bridge.service_accounting import Accounting
+from bridge.service_changes import SiteChanges
 from bridge.service_site import SiteState
 from bridge.store.records import HistoryRow, JobQuery, NewJob, NodeMark, Outcome, StepRow
 from bridge.store.store import Store
@@ -96,6 +97,7 @@ class Service:
         self._find_user = find_user
         self._now = now
         self.accounting = Accounting(store, site, now=now)
+        self.changes = SiteChanges(store, self.runtime, self.accounting, self.known_nodes, list(backends), now=now)
         self._nodes: tuple[Node, ...] | None = None
         self._nodes_until = 0.0
         self._nodes_generation = 0

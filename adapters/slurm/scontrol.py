@@ -193,6 +193,14 @@ def clusters_named(argv: Sequence[str], environ: Mapping[str, str]) -> str | Non
     return line.last("clusters") if line.has("clusters") else environ.get("SLURM_CLUSTERS")
 
 
+def operands(argv: Sequence[str]) -> tuple[str, ...]:
+    """Empty for a line that `read` refuses."""
+    try:
+        return _GRAMMAR.read(argv).operands
+    except BadCommandLine:
+        return ()
+
+
 def read(argv: Sequence[str], environ: Mapping[str, str]) -> Order | Answer:
     try:
         line = _GRAMMAR.read(argv)

@@ -13,8 +13,8 @@ from bridge.core.errors import NotPermitted, Refused
 from bridge.core.job import JobKey
 from bridge.core.nodes import Node, Partition, Site
 from bridge.core.reasons import Reason
-from bridge.core.reservations import Reservation
 from bridge.core.request import UNLIMITED_SECONDS, Component, JobRequest
+from bridge.core.reservations import Reservation
 from bridge.core.sizing import Size, size_of
 from bridge.core.users import User
 

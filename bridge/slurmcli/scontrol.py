@@ -34,6 +34,7 @@ from bridge.core.job import ON_NODES, WAITING, Job, JobState
 from bridge.core.nodes import NodeState
 from bridge.core.users import Caller
 from bridge.service import Result, Selector
+from bridge.slurmcli import scontrol_site
 from bridge.slurmcli.wire import Call, Reply
 from bridge.slurmcli.world import World, reply, selector
 from bridge.store.records import JobQuery
@@ -52,6 +53,9 @@ async def run(world: World, caller: Caller, call: Call) -> Reply:
 
 
 async def _carry_out(world: World, caller: Caller, call: Call) -> Reply:
+    of_site = await scontrol_site.run(world, caller, call)
+    if of_site is not None:
+        return of_site
     order = scontrol.read(call.argv, call.environ)
     match order:
         case scontrol.Converse():
@@ -94,6 +98,8 @@ async def _show(world: World, caller: Caller, call: Call, order: scontrol.Show) 
         case "partition":
             return await _show_partitions(world, caller, order)
         case "reservation":
+            if order.data is None:
+                return await scontrol_site.show(world, call, order.name, one_line=order.one_line)
             return _show_reservations(world, caller, order)
         case "licenses":
             rows = await world.service.licenses()
@@ -129,11 +135,7 @@ def _data(world: World, caller: Caller, order: scontrol.Show, shape: Record, fie
 
 
 def _show_reservations(world: World, caller: Caller, order: scontrol.Show) -> Reply:
-    if order.data is not None:
-        return _data(world, caller, order, nodes_data.RESERVATIONS_ANSWER, {"reservations": []})
-    if order.name:
-        return Reply(f"Reservation {order.name} not found\n", exit_code=1)
-    return Reply("No reservations in the system\n")
+    return _data(world, caller, order, nodes_data.RESERVATIONS_ANSWER, {"reservations": []})
 
 
 def _ping(world: World, *, by_cluster: bool = False) -> str:
