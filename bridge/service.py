@@ -179,10 +179,10 @@ class Service:
         )
 
     def _user_of(self, caller: Caller, request: JobRequest) -> User:
-        """The user that the job runs as. Nobody but root and operators may submit for another."""
+        """The user that the job runs as. Nobody but root may submit for another."""
         if request.uid == caller.user.uid:
             return caller.user
-        if not caller.is_operator and caller.user.uid != 0:
+        if caller.user.uid != 0:
             raise NotPermitted("a job can be submitted for oneself only", code="access_denied", field="uid")
         user = self._find_user(request.uid)
         if user is None:

@@ -133,7 +133,7 @@ def _labels(labels: Mapping[str, str]) -> str:
 def _add_tokens(router: APIRouter, gate: Gate, people: People) -> None:
     @router.post("/tokens", status_code=201, tags=["tokens"], openapi_extra=documents.TOKEN)
     async def issue(request: Request) -> Response:
-        """A token for oneself; operators may name another user. Not from within a job."""
+        """A token for oneself; root may name another user. Not from within a job."""
         caller: Caller = request.state.caller
         body = await bodies.read_json(request)
         bodies.refuse_unknown(body, {"lifespan_seconds", "user"})
@@ -143,8 +143,8 @@ def _add_tokens(router: APIRouter, gate: Gate, people: People) -> None:
         name = bodies.text(body, "user")
         user = caller.user
         if name is not None and name != user.name:
-            if not caller.is_operator:
-                raise NotPermitted("only an operator may make a token for another user", code="access_denied")
+            if user.uid != 0:
+                raise NotPermitted("only root may make a token for another user", code="access_denied")
             found = await people.find_soon(name)
             if found is None:
                 raise bodies.wrong("user", "no user of that name is known", "invalid_value")

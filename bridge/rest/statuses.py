@@ -50,6 +50,7 @@ STATUSES: dict[str, int] = {
     "access_denied": 403,
     "group_not_permitted": 403,
     "not_permitted": 403,
+    "reservation_access": 403,
     "not_served": 403,
     "unknown_user": 403,
     # what is not there
@@ -71,7 +72,9 @@ STATUSES: dict[str, int] = {
     "exists": 409,
     "job_held": 409,
     "job_pending": 409,
+    "nodes_busy": 409,
     "not_pending": 409,
+    "reservation_overlap": 409,
     # our side
     "closed": 503,
     "database": 503,

@@ -454,9 +454,9 @@ async def _token(world: World, caller: Caller, order: scontrol.Token) -> Reply:
         return Reply(stderr=f"scontrol: error: {errors.text_of('access_denied', '')}\n", exit_code=1)
     user = caller.user
     if order.username is not None and order.username != user.name:
-        found = world.find_user(order.username) if caller.is_operator else None
+        found = world.find_user(order.username) if user.uid == 0 else None
         if found is None:
-            text = errors.text_of("invalid_user_id" if caller.is_operator else "access_denied", "")
+            text = errors.text_of("invalid_user_id" if user.uid == 0 else "access_denied", "")
             return Reply(stderr=f"scontrol: error: {text}: username={order.username}\n", exit_code=1)
         user = found
     try:

@@ -13,7 +13,7 @@ from bridge.core.job import JobState
 from bridge.rest import cluster, statuses, views
 from tests.builders import a_job
 from tests.rest.test_submit import refused
-from tests.rest.world import ALICE, BOB, ROOT, a_world
+from tests.rest.world import ALICE, BOB, OLGA, ROOT, a_world
 from tests.store.support import in_loop
 
 REPOSITORY = Path(__file__).parents[2]
@@ -418,10 +418,12 @@ class TestTokens:
             refused(await remote.get("/v1/jobs"), 401, "token_revoked")
 
     @in_loop
-    async def test_tokens_of_others_are_for_operators(self, url: str) -> None:
+    async def test_tokens_of_others_are_for_root(self, url: str) -> None:
         async with a_world(url) as world:
             alice, root = await world.client(), await world.client(ROOT)
             refused(await alice.post("/v1/tokens", json={"user": "bob"}), 403, "access_denied")
+            operator = await world.client(OLGA)
+            refused(await operator.post("/v1/tokens", json={"user": "root"}), 403, "access_denied")
             token = (await root.post("/v1/tokens", json={"user": "bob"})).json()["token"]
             refused(await alice.post("/v1/tokens/revoke", json={"token": token}), 403, "access_denied")
             refused(await root.post("/v1/tokens", json={"user": "nobody here"}), 422, "invalid_value")

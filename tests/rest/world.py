@@ -28,6 +28,8 @@ from tests.store import support
 KEY = b"k" * 32
 ALICE = User("alice", 1001, 1001, (1001,), ("alice",), "/home/alice", "/bin/bash")
 BOB = User("bob", 1002, 1002, home="/home/bob")
+OLGA = User("olga", 1003, 1003, home="/home/olga")
+"""An operator."""
 ROOT = User("root", 0, 0)
 SCRIPT = "#!/bin/bash\nsrun hostname\n"
 
@@ -83,10 +85,10 @@ class World:
 async def a_world(url: str) -> AsyncIterator[World]:
     async with support.opened(url) as store:
         backend = FakeFiles()
-        people = People([ALICE, BOB, ROOT])
+        people = People([ALICE, BOB, OLGA, ROOT])
         site = a_site(licenses=(("matlab", 4),))
         service = Service(store, site, {"local": backend}, people.find)
-        gate = Gate(store, people, KEY, own_uid=0)
+        gate = Gate(store, people, KEY, operators=["olga"], own_uid=0)
         stopping = asyncio.Event()
         app = application.make(service, gate, people, stopping, version="9.9")
         world = World(store, service, gate, backend, app, stopping)
