@@ -52,6 +52,7 @@ def read_profile(partition_table: Table, partition: Partition) -> Profile:
         runtime_class=table.text("runtime_class"),
         service_account=table.text("service_account"),
         volumes=tuple(map(_volume, table.tables("volumes"))),
+        cluster_domain=table.text("cluster_domain", "cluster.local", expected="a domain") or "cluster.local",
         host_network=table.boolean("host_network", False),
         node_is=cast(Literal["host", "pod"], table.choice("node_is", "host", ("host", "pod"))),
         nodes_are=cast(Literal["hosts", "room"], table.choice("nodes_are", "hosts", ("hosts", "room"))),

@@ -30,8 +30,6 @@ MEMBERS = f"{DOMAIN}/members"
 """Annotation: `JOB.ATTEMPT` of each pod's index, or of all pods where there is one."""
 REQUEUE = f"{DOMAIN}/requeue"
 """Annotation: `no` where a lost job is not to run again, so that nothing hinders telling it lost."""
-STOP = f"{DOMAIN}/stop"
-"""Annotation on a pod that the bridge itself ends: cancel or requeue."""
 
 FINALIZER = f"{DOMAIN}/end-is-committed"
 """On pods: taken off when their end is in the database."""

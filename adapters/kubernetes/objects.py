@@ -70,14 +70,19 @@ def with_owner(manifest: Manifest, owner: Manifest) -> Manifest:
 def launch_files(bundle: Bundle, profile: Profile) -> list[dict[str, Any]]:
     """One a member, as its agents read it."""
     if bundle.is_wave:
-        return [_launch_file(group, (host,), profile) for group, host in zip(bundle.groups, bundle.hosts, strict=True)]
-    return [_launch_file(bundle.first, bundle.hosts, profile)]
+        return [
+            _launch_file(group, (host,), ("127.0.0.1",), profile)
+            for group, host in zip(bundle.groups, bundle.hosts, strict=True)
+        ]
+    if bundle.pods == 1:
+        return [_launch_file(bundle.first, bundle.hosts, ("127.0.0.1",), profile)]
+    # With the Service's name: the first domain that a pod searches makes it whole, so one question to DNS is enough.
+    addresses = tuple(f"{host}.{bundle.name}" for host in bundle.hosts)
+    return [_launch_file(bundle.first, bundle.hosts, addresses, profile)]
 
 
-def _launch_file(group: Group, hosts: tuple[str, ...], profile: Profile) -> dict[str, Any]:
+def _launch_file(group: Group, hosts: tuple[str, ...], addresses: tuple[str, ...], profile: Profile) -> dict[str, Any]:
     seen = inside.seen_from_pods(group, hosts)
-    # A pod knows itself; several find each other by name.
-    addresses = hosts if len(hosts) > 1 else ("127.0.0.1",)
     return {
         **core_group.launch_file(seen, [(address, names.STEP_PORT) for address in addresses]),
         "member_port": names.MEMBER_PORT,

@@ -59,7 +59,7 @@ def make_pod(
     }
     if bundle.pods > 1 and not bundle.is_wave:
         spec["subdomain"] = bundle.name
-        spec["dnsConfig"] = {"searches": [f"{bundle.name}.{profile.namespace}.svc.cluster.local"]}
+        spec["dnsConfig"] = {"searches": [f"{bundle.name}.{profile.namespace}.svc.{profile.cluster_domain}"]}
     if variant == _INIT_CONTAINER:
         spec["initContainers"] = [_copier(group, profile)]
     return {

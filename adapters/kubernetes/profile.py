@@ -40,6 +40,8 @@ class Profile:
     runtime_class: str | None = None
     service_account: str | None = None
     volumes: tuple[Volume, ...] = ()
+    cluster_domain: str = "cluster.local"
+    """In which Services have their names."""
     host_network: bool = False
     node_is: NodeIs = "host"
     """host: pods of one job lie on different hosts, required; pod: preferred."""

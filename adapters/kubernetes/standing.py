@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from adapters.kubernetes import names
 from bridge.core.job import End
 
 Manifest = dict[str, Any]
@@ -142,9 +141,7 @@ def disruption(pod: Manifest) -> str:
     found = condition(pod, "DisruptionTarget")
     if found.get("status") == "True":
         return f"{found.get('reason', 'DisruptionTarget')}: {found.get('message', '')}".strip(": ")
-    if is_deleted(pod) and names.STOP not in (pod["metadata"].get("annotations") or {}):
-        return "its pod was deleted"
-    return ""
+    return "its pod was deleted" if is_deleted(pod) else ""
 
 
 def is_preempted(pod: Manifest) -> bool:

@@ -252,7 +252,7 @@ class TestSeveralNodes:
         file, _, node = unpacked(found, 2, tmp_path)
         assert node == 2
         assert [(one["name"], one["address"], one["port"]) for one in file["nodes"]] == [
-            (f"{NAME}-{k}", f"{NAME}-{k}", 6818) for k in range(3)
+            (f"{NAME}-{k}", f"{NAME}-{k}.{NAME}", 6818) for k in range(3)
         ]
         assert file["batch"]["environment"]["SLURM_JOB_NODELIST"] == f"{NAME}-[0-2]"
 

@@ -560,6 +560,10 @@ class KubernetesBackend:
             return
         found.stop_asked = True
         if found.first_pod is not None:
+            if why != "cancel":
+                # The signal that ends a pod says no more than that; the job's output is to say why.
+                with contextlib.suppress(BridgeError):
+                    await self._ask(job_id, attempt, {"do": "stop", "why": why})
             await self._end_pods(found)
         else:
             await self._take_back(found)
