@@ -37,6 +37,9 @@ BUSY_SUBMISSIONS = 4
 BUSY_REST_SECONDS = 0.03
 """Where a turn finds so many new jobs at once there are more to come: they are looked at together, a little later."""
 
+WISHES_AT_ONCE = 32
+"""Connections to monitors, for jobs that are cancelled or changed together."""
+
 MAX_REST_SECONDS = 1.0
 """A turn is followed by a rest of up to four times its own length, at most this: a long queue leaves time to others."""
 
@@ -78,6 +81,9 @@ class Reconciler:
         service.when_nodes_change(self._wake.set)
         service.accounting.when_changed(self._wake.set)
         service.runtime.when_changed(self._wake.set)
+        self._wishes: dict[JobKey, asyncio.Task[None]] = {}
+        """What is being told to backends, one task a job."""
+        self._telling = asyncio.Semaphore(WISHES_AT_ONCE)
         self._retry_at: dict[JobKey, float] = {}
         self._working = asyncio.Lock()
         """Held by whoever works on the working set: one turn, or the loading of it afresh."""
@@ -89,11 +95,17 @@ class Reconciler:
 
     async def run(self) -> None:
         """Until cancelled. A backend whose lease another holds is left to that one, and asked for again."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._watch_store())
-            group.create_task(self._turns())
-            for name in self._backends:
-                group.create_task(self._own(name))
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._watch_store())
+                group.create_task(self._turns())
+                for name in self._backends:
+                    group.create_task(self._own(name))
+        finally:
+            telling = list(self._wishes.values())
+            for task in telling:
+                task.cancel()
+            await asyncio.gather(*telling, return_exceptions=True)
 
     async def _own(self, name: str) -> None:
         """Hold the lease of a backend; while it is held, the backend is open and listened to."""
@@ -388,22 +400,41 @@ class Reconciler:
                 continue
             todo, told = wishes.due(job, self._told.get(job.key))
             name = self._backend_name(job)
-            if not todo or name not in self._fences:
+            if not todo or told is None or name not in self._fences:
                 continue
-            self._retry_at.pop(job.key, None)
             if any(isinstance(wish, state.Start) for wish in todo):
                 starts.setdefault(name, []).append(job)
-            try:
-                for wish in todo:
-                    await self._carry_out(name, job, wish)
-            except Unavailable as error:
-                log.warning("backend did not take a wish", extra={"job": str(job.key), "why": error.sentence})
-                self._retry_at[job.key] = now + 1.0
-                continue
-            if told is not None:
+                self._retry_at.pop(job.key, None)
                 self._told[job.key] = told
+            elif job.key not in self._wishes:
+                self._retry_at.pop(job.key, None)
+                self._wishes[job.key] = asyncio.create_task(self._tell_one(name, job, todo, told))
         for name, jobs in starts.items():
             await self._start(name, sorted(jobs, key=lambda job: job.key))
+
+    async def _tell_one(self, name: str, job: Job, todo: Sequence[state.Instruction], told: wishes.Told) -> None:
+        """Beside the turns: a monitor that does not answer must not hold up anybody else."""
+        try:
+            async with self._telling:
+                for wish in todo:
+                    await self._carry_out(name, job, wish)
+        except Unavailable as error:
+            log.warning("backend did not take a wish", extra={"job": str(job.key), "why": error.sentence})
+            self._retry_at[job.key] = self._now() + 1.0
+        except BridgeError as error:
+            log.error("backend refused a wish", extra={"job": str(job.key), "why": error.sentence})
+            self._told[job.key] = told
+        except Exception:
+            log.exception("a wish failed", extra={"job": str(job.key)})
+            self._retry_at[job.key] = self._now() + 1.0
+        else:
+            self._told[job.key] = told
+        finally:
+            del self._wishes[job.key]
+            if job.key not in self._jobs:
+                self._told.pop(job.key, None)
+                self._retry_at.pop(job.key, None)
+            self._wake.set()
 
     async def _carry_out(self, name: str, job: Job, wish: state.Instruction) -> None:
         backend = self._backends[name]
@@ -413,7 +444,8 @@ class Reconciler:
                     try:
                         await backend.stop(job.id, attempt, why)
                     except Gone:  # it was to be ended before it was started
-                        await self._give_up(name, [job.key], set(), self._fences[name])
+                        if (fence := self._fences.get(name)) is not None:
+                            await self._give_up(name, [job.key], set(), fence)
                 case state.NewLimit(attempt, seconds):
                     limit = None if seconds >= UNLIMITED_SECONDS else seconds
                     await backend.set_time_limit(job.id, attempt, limit)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from bridge.backends.port import Observation, Sighting
-from bridge.core.errors import Gone
+from bridge.core.errors import Gone, Unavailable
 from bridge.core.group import Group
 from bridge.core.job import End
 from bridge.core.nodes import Node
@@ -23,6 +23,8 @@ class FakeBackend:
         self._news: asyncio.Queue[Observation] = asyncio.Queue()
         self._news.put_nowait(Observation((), full=True))
         self.refuse: Exception | None = None
+        self.stuck: asyncio.Event | None = None
+        """Set by a test: whoever stops an attempt waits for it, as for a monitor that does not answer."""
         self._told_something = asyncio.Event()
 
     async def until(self, what: Callable[[], bool]) -> None:
@@ -65,6 +67,9 @@ class FakeBackend:
 
     async def stop(self, job_id: int, attempt: int, why: str) -> None:
         self._tell("stop", job_id, attempt, why)
+        if self.stuck is not None:
+            await self.stuck.wait()
+            raise Unavailable("the monitor does not answer")
         if (job_id, attempt) not in [(group.job_id, group.attempt) for group in self.started]:
             raise Gone(f"attempt {attempt} of job {job_id} is not here")
 

@@ -79,6 +79,16 @@ class World:
     async def started(self, count: int) -> None:
         await self.backend.until(lambda: len(self.backend.started) >= count)
 
+    async def later(self, what: Callable[[], bool]) -> None:
+        """Let time pass until the backend was told so that `what` holds."""
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while not what():
+                self.now += 2
+                self.reconciler.wake()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(0.1):
+                        await self.backend.until(what)
+
     async def run_to_end(self, job: Job, end: End | None = None) -> Job:
         await self.until_state(job.key, JobState.CONFIGURING)
         self.backend.end(job.id, end=end)
@@ -177,6 +187,19 @@ class TestOneJob:
             End(signal=15, cause="stopped"),
         )
 
+    async def test_one_that_cannot_be_told_of_its_cancel_does_not_hold_up_others(self, world: World) -> None:
+        world.backend.stuck = asyncio.Event()
+        job = await world.submit()
+        await world.started(1)
+        world.backend.begin(job.id)
+        await world.until_state(job.id, JobState.RUNNING)
+        await world.service.cancel(CALLER, [Selector(job.id)])
+        await world.backend.until(lambda: ("stop", job.id, 1, "cancel") in world.backend.told)
+        await world.run_to_end(await world.submit())
+        world.backend.told.clear()
+        world.backend.stuck.set()
+        await world.later(lambda: ("stop", job.id, 1, "cancel") in world.backend.told)
+
     async def test_one_that_the_backend_refuses_waits_and_says_why(self, world: World) -> None:
         world.backend.refuse = Refused("the disk is full")
         job = await world.submit()
@@ -233,12 +256,7 @@ class TestWhatComesBetween:
         world.store.script = away_at_first  # type: ignore[method-assign]
         await world.submit()
         await was_away.wait()
-        while not world.backend.started:
-            world.now += 2
-            world.reconciler.wake()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(0.1):
-                    await world.started(1)
+        await world.later(lambda: len(world.backend.started) == 1)
 
     async def test_a_job_that_was_changed_while_the_plan_was_made_is_planned_anew(self, world: World) -> None:
         write, has_changed = world.store.change, False
