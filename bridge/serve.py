@@ -20,7 +20,7 @@ from pathlib import Path
 
 from adapters.slurm import slurm_conf
 from adapters.slurm.scontrol_config import Installation
-from bridge import listener, settings, settings_cluster, settings_kubernetes
+from bridge import listener, settings, settings_cluster, settings_kubernetes, settings_mail
 from bridge.backends.local.backend import LocalBackend
 from bridge.backends.port import Backend
 from bridge.cli import shims
@@ -31,6 +31,7 @@ from bridge.identity.gate import Gate
 from bridge.identity.people import People
 from bridge.reconcile import retention
 from bridge.reconcile.loop import Reconciler
+from bridge.reconcile.mailer import Mailer, MailSettings
 from bridge.rest import application
 from bridge.service import Service
 from bridge.slurmcli import router as commands
@@ -88,6 +89,7 @@ async def serve(found: settings.Settings) -> None:
         tasks = [
             asyncio.create_task(_for_ever("reconciler", lambda: _reconcile(parts))),
             asyncio.create_task(_for_ever("retention", lambda: _forget(parts.store, found.retention))),
+            asyncio.create_task(_for_ever("mail", lambda: _send_mail(parts, found.mail))),
             *(asyncio.create_task(one.run_until_stopped()) for one in listeners),
         ]
         try:
@@ -100,7 +102,7 @@ async def serve(found: settings.Settings) -> None:
         finally:
             for one in listeners:
                 one.stop()
-            await asyncio.gather(*tasks[2:], return_exceptions=True)
+            await asyncio.gather(*tasks[3:], return_exceptions=True)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -215,6 +217,7 @@ def installation(found: settings.Settings, parts: Parts) -> Installation:
         uid=uid,
         data_directory=str(server.data_directory),
         site_file=None if found.file is None else str(found.file),
+        mail_program=None if found.mail is None else found.mail.command[0],
     )
 
 
@@ -225,7 +228,7 @@ async def reconfigure(running: settings.Settings, parts: Parts) -> None:
     """
     file = None if running.file is None else str(running.file)
     found = settings.load(file, os.environ, settings_cluster.this_machine())
-    fixed = ("server", "store", "backends", "retention", "users")
+    fixed = ("server", "store", "backends", "retention", "users", "mail")
     changed = [name for name in fixed if getattr(found, name) != getattr(running, name)]
     if changed:
         raise Refused(f"[{'], ['.join(changed)}] of the site file change with a new start of the bridge only")
@@ -295,6 +298,15 @@ async def _reconcile(parts: Parts) -> None:
 
 async def _forget(store: Store, ages: settings.Retention) -> None:
     await retention.keep_forgetting(store, Ages(ages.jobs_seconds, ages.history_seconds, ages.scripts_seconds))
+
+
+async def _send_mail(parts: Parts, wanted: settings_mail.Mail | None) -> None:
+    if wanted is None:
+        await asyncio.Event().wait()  # never: nothing is to be sent
+        return
+    owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+    found = MailSettings(wanted.command, wanted.sender, wanted.domain)
+    await Mailer(parts.store, found, parts.service.site.cluster_name, owner=owner).run()
 
 
 async def _for_ever(name: str, run: Callable[[], Awaitable[None]]) -> None:

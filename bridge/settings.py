@@ -8,11 +8,11 @@ machine as four virtual nodes, one partition, SQLite and a Unix socket in the da
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from adapters.kubernetes.profile import Profile
-from bridge import settings_cluster, settings_reader
+from bridge import settings_cluster, settings_mail, settings_reader
 from bridge.core.errors import Refused
 from bridge.core.nodes import Node, Site
 from bridge.core.users import User
@@ -89,6 +89,8 @@ class Settings:
     users: tuple[User, ...] = ()
     """Known beside those of the host."""
     retention: Retention = field(default_factory=Retention)
+    mail: settings_mail.Mail | None = None
+    """None: none is sent."""
 
 
 def load(given: str | None, environ: Mapping[str, str], machine: Machine) -> Settings:
@@ -140,10 +142,11 @@ def read(text: str, file: Path | None, environ: Mapping[str, str], machine: Mach
         site=cluster.site,
         users=settings_cluster.read_users(root, problems),
         retention=_retention(root.table("retention")),
+        mail=settings_mail.read(root.table("mail")),
     )
     root.close()
     problems.raise_if_any()
-    return made
+    return replace(made, site=replace(made.site, sends_mail=made.mail is not None))
 
 
 def _backend(name: str, kind: str, cluster: settings_cluster.Cluster) -> Backend:

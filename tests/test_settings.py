@@ -18,6 +18,7 @@ from bridge.core.errors import Refused
 from bridge.core.nodes import Node, Partition, Site
 from bridge.core.users import User
 from bridge.settings_cluster import Machine, this_machine
+from bridge.settings_mail import Mail
 from bridge.settings_reader import SiteFileError
 
 EXAMPLE = Path(__file__).parent.parent / "deploy" / "site.example.toml"
@@ -121,6 +122,11 @@ start = ["add account physics GrpTRES=cpu=10,mem=4G", "add user bob account=phys
         assert read("").site.enforced == set()
         assert read('[accounts]\nalice = ["a"]').site.enforced == {"associations", "limits"}
 
+    def test_mail_has_a_command(self) -> None:
+        found = read('[mail]\ncommand = ["sendmail", "-t"]\nfrom = "a@b"\ndomain = "b"')
+        assert found.mail == Mail(("sendmail", "-t"), "a@b", "b")
+        assert (found.site.sends_mail, read("").site.sends_mail, read("").mail) == (True, False, None)
+
 
 class TestMistakes:
     def test_all_are_told_at_once_each_with_key_value_and_expectation(self) -> None:
@@ -185,6 +191,10 @@ class TestMistakes:
                 '"add account physics GrpTRES=cpu=100" (No account x on cluster bridge, skipping.)',
             ),
             (
+                '[mail]\ndomain = "example.org"',
+                "mail.command: found nothing, expected the command that sends mail",
+            ),
+            (
                 '[accounting]\nstart = ["list user"]',
                 "accounting.start: found 'list user', expected an order of sacctmgr, such as "
                 '"add account physics GrpTRES=cpu=100"',
@@ -225,6 +235,7 @@ class TestMistakes:
                     "users",
                     "accounts",
                     "accounting",
+                    "mail",
                     "retention",
                     "x",
                 ]

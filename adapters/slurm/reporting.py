@@ -1,6 +1,7 @@
 """What sbatch tells about what it read: the report's entries and warnings, and the list of -v."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from adapters.slurm import directives, durations, foreign
 from adapters.slurm.chosen import Chosen
@@ -17,13 +18,18 @@ def report(
     found: directives.Directives,
     translated: foreign.Translated,
     name: str,
+    *,
+    sends_mail: bool = False,
 ) -> Report:
     """One entry for each occurrence, in order. `parts`: one for each component of the job."""
     entries: list[Entry] = []
     warnings = list(found.warnings)
     for every, chosen in parts:
         for one in every:
-            entries.append(_entry(one, chosen))
+            entry = _entry(one, chosen)
+            if sends_mail and one.option.fills in ("mail_types", "mail_user") and entry.sentence == one.option.sentence:
+                entry = replace(entry, treatment=Treatment.ACTED_ON, sentence="mail is sent by the site's command")
+            entries.append(entry)
             slip = _slip(one, chosen)
             if slip:
                 warnings.append(slip)

@@ -268,7 +268,7 @@ def _finish(
         request,
         content,
         export.packed(exported.environment),
-        reporting.report(parts, found, translated, name),
+        reporting.report(parts, found, translated, name, sends_mail=site.sends_mail),
         said + warned,
         parsable="parsable" in parsed,
         quiet="quiet" in chosen.early and chosen.early["quiet"].source == "command line",

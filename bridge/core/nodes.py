@@ -114,6 +114,8 @@ class Site:
     """The accounting that the site file describes in [accounting]; None: what the four above say."""
     enforce: tuple[str, ...] | None = None
     """AccountingStorageEnforce: associations | limits | qos | safe; None: as `enforced` says."""
+    sends_mail: bool = False
+    """There is a command for mail; else --mail-type is recorded only."""
     priority_weight_qos: int = 0
     """What the priority of a job's QOS adds to the job's, for the QOS with the highest."""
     accept_options: tuple[str, ...] = ()

@@ -16,12 +16,26 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, select, update
 
+from adapters.slurm.mail import Mail
 from bridge.core import dag
 from bridge.core.accounting import Book
 from bridge.core.errors import Unavailable
 from bridge.core.job import Job, JobKey, JobState
 from bridge.core.report import Report
-from bridge.store import accounting, change, engine, history, leases, purge, queries, rows, schema, site_records, tables
+from bridge.store import (
+    accounting,
+    change,
+    engine,
+    history,
+    leases,
+    mails,
+    purge,
+    queries,
+    rows,
+    schema,
+    site_records,
+    tables,
+)
 from bridge.store.batch import Batch
 from bridge.store.change import EventOf
 from bridge.store.purge import Part
@@ -210,6 +224,32 @@ class Store:
     async def open_counts(self) -> list[tuple[str, str | None, str, str | None, int]]:
         """(user, account, partition, QOS, jobs that are not over): an array's tasks each count."""
         return await self._read(queries.open_counts)
+
+    # ── mail ──────────────────────────────────────────────────────────────────────────────────────
+
+    async def mail_cursor(self) -> int | None:
+        return await self._read(mails.cursor)
+
+    async def add_mails(self, new: Sequence[Mail], seq: int | None, at: float) -> None:
+        """`seq`: so far was history looked at; None: as it was."""
+        if new or seq is not None:
+            await self._write(lambda batch: mails.add(batch.connection, new, seq, at))
+
+    async def due_mails(self, at: float, limit: int) -> list[tuple[Mail, int]]:
+        """(mail, tries so far)"""
+        return await self._read(lambda connection: mails.due(connection, at, limit))
+
+    async def next_mail_due(self) -> float | None:
+        return await self._read(mails.next_due)
+
+    async def mark_mail(self, name: str, state: str, tries: int, due_at: float) -> None:
+        await self._write(lambda batch: mails.mark(batch.connection, name, state, tries, due_at))
+
+    async def give_up_handed_mails(self) -> int:
+        return await self._write(lambda batch: mails.give_up_handed(batch.connection))
+
+    async def forget_mails(self, before: float) -> int:
+        return await self._write(lambda batch: mails.forget(batch.connection, before))
 
     # ── what operators make at run time ───────────────────────────────────────────────────────────
 
