@@ -37,6 +37,9 @@ BUSY_SUBMISSIONS = 4
 BUSY_REST_SECONDS = 0.03
 """Where a turn finds so many new jobs at once there are more to come: they are looked at together, a little later."""
 
+CHANGES_AT_ONCE = 500
+"""In one write: thousands that wait for one job are told of its failure without holding up submissions."""
+
 WISHES_AT_ONCE = 32
 """Connections to monitors, for jobs that are cancelled or changed together."""
 
@@ -299,19 +302,27 @@ class Reconciler:
             return
         concerned = [self._jobs[key] for key in keys if self._jobs[key].request.dependency is not None]
         targets = await self._store.targets(waiting.all_clauses(concerned))
+        earliest = self._earliest_of_name() if any(_is_singleton(job) for job in concerned) else {}
+        never: dict[JobKey, str] = {}
         for job in concerned:
-            free = not _is_singleton(job) or not await self._store.earlier_unfinished(
-                job.request.uid, job.request.name, job.key.id
-            )
-            standing = waiting.judge(job, targets, free, now)
+            is_first = earliest.get((job.request.uid, job.request.name), job.key.id) >= job.key.id
+            standing = waiting.judge(job, targets, is_first, now)
             self._standings[job.key] = standing
-            if standing.never_tasks:
-                keys_of_tasks = [JobKey(job.key.id, index) for index in standing.never_tasks]
-                await self._never(keys_of_tasks, now, standing.never_tasks)
+            never |= {JobKey(job.key.id, index): text for index, text in standing.never_tasks.items()}
             if standing.answer is dag.Answer.NEVER:
-                await self._never([job.key], now, {job.key.task_index: standing.text})
+                never[job.key] = standing.text
+        if never:
+            await self._never(never, now)
 
-    async def _never(self, keys: Sequence[JobKey], now: float, texts: Mapping[int | None, str]) -> None:
+    def _earliest_of_name(self) -> dict[tuple[int, str], int]:
+        """(uid, name) → the least id of an unfinished job or array, for singletons."""
+        found: dict[tuple[int, str], int] = {}
+        for job in self._jobs.values():
+            who = (job.request.uid, job.request.name)
+            found[who] = min(job.key.id, found.get(who, job.key.id))
+        return found
+
+    async def _never(self, texts: Mapping[JobKey, str], now: float) -> None:
         def event(job: Job) -> state.Event | None:
             wish = job.request.kill_on_invalid_dependency
             kill = self._site.kill_invalid_depend if wish is None else wish
@@ -319,9 +330,9 @@ class Reconciler:
                 return None
             if job.reason is Reason.DEPENDENCY_NEVER_SATISFIED and not kill:
                 return None
-            return state.NeverSatisfied(now, kill, texts.get(job.key.task_index, job.dependency_text))
+            return state.NeverSatisfied(now, kill, texts[job.key])
 
-        await self._change(keys, event)
+        await self._change(texts, event)
 
     @property
     def _site(self) -> nodes.Site:
@@ -611,7 +622,11 @@ class Reconciler:
             if job is not None and (name := self._backend_name(job)) in self._fences:
                 by_fence.setdefault(name, []).append(key)
         for name, mine in by_fence.items():
-            for outcome in await self._store.change(mine, event_of, fence=self._fences[name]):
+            outcomes: list[Outcome] = []
+            for first in range(0, len(mine), CHANGES_AT_ONCE):
+                part = mine[first : first + CHANGES_AT_ONCE]
+                outcomes += await self._store.change(part, event_of, fence=self._fences[name])
+            for outcome in outcomes:
                 if outcome.error is not None:
                     log.error("a change fits no step", extra={"job": str(outcome.key), "why": outcome.error.sentence})
                 if outcome.after is not outcome.before:

@@ -218,11 +218,6 @@ def counts(connection: Connection) -> dict[JobState, int]:
     return total
 
 
-def earlier_unfinished(connection: Connection, uid: int, name: str, before_id: int) -> bool:
-    statement = select(ONE).where(_IS_OPEN, _JOB.uid == uid, _JOB.name == name, _JOB.key_id < before_id).limit(1)
-    return connection.execute(statement).first() is not None
-
-
 # ── targets of dependencies ───────────────────────────────────────────────────────────────────────
 
 _ENDED = _JOB.ended_at.is_not(None)

@@ -196,10 +196,6 @@ class Store:
     async def targets(self, clauses: Iterable[dag.Clause]) -> dict[tuple[int, int | None], dag.Target | None]:
         return await self._read(lambda connection: queries.targets(connection, clauses))
 
-    async def earlier_unfinished(self, uid: int, name: str, before_id: int) -> bool:
-        """For singleton."""
-        return await self._read(lambda connection: queries.earlier_unfinished(connection, uid, name, before_id))
-
     # ── what hangs on them ────────────────────────────────────────────────────────────────────────
 
     async def report(self, key: JobKey) -> Report:

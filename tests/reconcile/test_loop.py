@@ -434,6 +434,35 @@ class TestDependencies:
         await world.run_to_end(first)
         await world.until_state(second.id, JobState.CONFIGURING)
 
+    async def test_singletons_follow_each_other_by_user_and_name(self, world: World) -> None:
+        alone = Dependency((Clause(Kind.SINGLETON),))
+        first, second, third = [await world.submit(name="chain", dependency=alone, hold=hold) for hold in (0, 1, 0)]
+        other = await world.submit(name="other", dependency=alone)
+        await world.until_state(first.id, JobState.CONFIGURING)
+        await world.until_state(other.id, JobState.CONFIGURING)
+        await world.run_to_end(first)
+        waiting = await world.until(third.id, lambda job: job.reason is Reason.DEPENDENCY)
+        assert (waiting.state, waiting.dependency_text) == (JobState.PENDING, "singleton(unfulfilled)")
+        await world.service.cancel(CALLER, [Selector(second.id)])
+        await world.until_state(third.id, JobState.CONFIGURING)
+
+    async def test_thousands_that_wait_for_one_job_hear_of_its_failure_together(self, world: World) -> None:
+        first = await world.submit()
+        after = Dependency((Clause(Kind.AFTER_OK, first.id),))
+        drafts = [Draft(a_request(dependency=after), b"#!/bin/sh\n", b"")] * 1100
+        await world.service.submit(CALLER, drafts)
+        write, sizes = world.store.change, []
+
+        async def counted(keys: Sequence[JobKey], event_of: EventOf, *, fence: Fence | None = None) -> object:
+            sizes.append(len(keys))
+            return await write(keys, event_of, fence=fence)
+
+        world.store.change = counted  # type: ignore[method-assign,assignment]
+        await world.run_to_end(first, End(exit_status=1))
+        last = JobKey(first.id + len(drafts))
+        await world.until(last, lambda job: job.reason is Reason.DEPENDENCY_NEVER_SATISFIED)
+        assert max(sizes) == 500
+
     async def test_a_cleared_dependency_no_longer_keeps_a_job(self, world: World) -> None:
         first = await world.submit()
         second = await world.submit(dependency=Dependency((Clause(Kind.AFTER_OK, first.id),)))

@@ -146,17 +146,6 @@ async def test_counts_are_of_tasks_also_of_waiting_ones(url: str) -> None:
 
 
 @in_loop
-async def test_singleton_looks_at_earlier_jobs_of_that_user_and_name(url: str) -> None:
-    async with opened(url) as store:
-        await _fill(store)
-        assert await store.earlier_unfinished(7, "b", 3)
-        assert not await store.earlier_unfinished(7, "b", 2)
-        assert not await store.earlier_unfinished(7, "a", 3)
-        assert not await store.earlier_unfinished(1001, "a", 9)
-        assert await store.earlier_unfinished(1001, "c", 9)
-
-
-@in_loop
 async def test_what_has_not_changed_is_the_same_object(url: str) -> None:
     async with opened(url) as store:
         await store.submit([a_new(name=f"j{k}") for k in range(3)])
