@@ -89,7 +89,7 @@ def _parser() -> "argparse.ArgumentParser":
     logs.add_argument("-f", "--follow", action="store_true", help="go on until the job has ended")
     logs.add_argument("--stderr", action="store_true", help="standard error, where it has its own file")
     add("history", "what happened to a job, in sentences", _history).add_argument("job", metavar="ID")
-    _add_database(add("db", "the state database, while no bridge runs", _database))
+    _add_database(add("db", "the state database, while no bridge runs (purge --dry-run: at any time)", _database))
     for name in shims.COMMANDS:
         parts.add_parser(name, help=f"as Slurm's {name}", add_help=False)
     return parser
@@ -193,7 +193,7 @@ def _purge(found: "settings.Settings", *, dry_run: bool) -> int:
     ages = found.retention
 
     async def purge() -> dict[str, int]:
-        store = await Store.open(found.store.url)
+        store = await Store.open(found.store.url, read_only=dry_run)
         try:
             wanted = Ages(ages.jobs_seconds, ages.history_seconds, ages.scripts_seconds)
             return await store.purge(wanted, time.time(), dry_run=dry_run)

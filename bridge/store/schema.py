@@ -12,6 +12,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util.exc import CommandError
 from sqlalchemy import Connection, exc
 
 from bridge.core.errors import Refused, Unavailable
@@ -76,7 +77,13 @@ def _migrate(url: str, revision: str, *, up: bool) -> None:
         connection = stack.enter_context(_connection(url, writes=True))
         config = _config()
         config.attributes["connection"] = connection
-        (command.upgrade if up else command.downgrade)(config, revision)
+        try:
+            (command.upgrade if up else command.downgrade)(config, revision)
+        except CommandError as error:
+            known = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
+            raise Refused(
+                f"{error}; the revisions are {', '.join(reversed(known))}", code="invalid_value", field="revision"
+            ) from error
         connection.commit()
 
 

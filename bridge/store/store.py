@@ -72,14 +72,23 @@ class Store:
 
     @classmethod
     async def open(
-        cls, url: str, *, requeue_window_seconds: float = REQUEUE_WINDOW_SECONDS, first_job_id: int = 1
+        cls,
+        url: str,
+        *,
+        requeue_window_seconds: float = REQUEUE_WINDOW_SECONDS,
+        first_job_id: int = 1,
+        read_only: bool = False,
     ) -> "Store":
         """Unavailable with code schema_old, schema_new, in_use or database, and a sentence that says what to do.
 
-        No new job gets an id below `first_job_id`.
+        No new job gets an id below `first_job_id`. `read_only`: beside a running bridge; whatever writes is refused.
         """
         store = cls(url, requeue_window_seconds)
         try:
+            store._must_be_there()
+            if read_only:
+                await store._read(schema.check)
+                return store
             await asyncio.get_running_loop().run_in_executor(store._pool, store._open, first_job_id)
         except BaseException:
             await store.close()
@@ -87,12 +96,15 @@ class Store:
         store._writer = Writer(store._writes, store._cache, store._grown)
         return store
 
+    def _must_be_there(self) -> None:
+        """SQLite would make an empty file."""
+        database = self._url.database or ""
+        if not self._is_shared and not os.path.exists(database):
+            raise Unavailable(f"there is no {database} yet: run `bridge db upgrade`", code="schema_old")
+
     def _open(self, first_job_id: int) -> None:
         if not self._is_shared:
-            database = self._url.database or ""
-            if not os.path.exists(database):
-                raise Unavailable(f"there is no {database} yet: run `bridge db upgrade`", code="schema_old")
-            self._lock = engine.FileLock(database)
+            self._lock = engine.FileLock(self._url.database or "")
         with engine.translated(), self._writes.connect() as connection:
             schema.check(connection)
             self.instance_id = connection.execute(select(tables.instance.c.instance_id)).scalar_one()

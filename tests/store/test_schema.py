@@ -116,6 +116,25 @@ async def test_a_schema_of_a_newer_release_is_refused(url: str) -> None:
     assert caught.value.code == "schema_new"
 
 
+def test_a_revision_that_is_unknown_is_refused_with_those_there_are(url: str) -> None:
+    with pytest.raises(Refused, match=r"'9999'; the revisions are 0001, ") as refused:
+        schema.downgrade(url, "9999")
+    assert refused.value.field == "revision"
+    assert schema.current(url) == schema.head()
+
+
+@in_loop
+async def test_it_can_be_read_beside_a_bridge_that_has_it(url: str) -> None:
+    async with opened(url) as store:
+        job = await support.submit(store)
+        beside = await Store.open(url, read_only=True)
+        assert [found.id for found in await beside.unfinished()] == [job.id]
+        with pytest.raises(Unavailable):
+            await support.submit(beside)
+        await beside.close()
+        assert await store.get(job.key) == job
+
+
 @in_loop
 async def test_no_upgrade_while_a_bridge_has_the_file(sqlite_url: str) -> None:
     async with opened(sqlite_url):
