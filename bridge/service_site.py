@@ -65,6 +65,13 @@ class SiteState:
         """The same as last seen."""
         return reservations.standing(self._reservations.values(), self._now()) if self._reservations else ()
 
+    def end_of(self, name: str, at: float) -> float | None:
+        """When the reservation that was there at that time ends or ended; None: nothing is known of it."""
+        one = self._reservations.get(name)
+        if one is None:
+            return None
+        return (one.at(at) or one).end_at
+
     async def put_reservation(self, one: Reservation) -> None:
         await self._save(_RESERVATION, one.name, codec.dump(one))
 

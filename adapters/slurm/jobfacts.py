@@ -73,6 +73,8 @@ def reason_text(job: Job) -> str:
         if job.reason_detail.startswith("May be "):  # the nodes are kept by a reservation
             return f"ReqNodeNotAvail, {job.reason_detail}"
         return f"ReqNodeNotAvail, UnavailableNodes:{job.reason_detail}"
+    if reason is Reason.RESERVATION_DELETED:
+        return f"Reservation {job.request.reservation} was deleted"
     if reason is Reason.REQUEUED_HELD and job.state is JobState.SPECIAL_EXIT:
         return "job requeued in special exit state"
     return _SENTENCES.get(reason) or reason.value

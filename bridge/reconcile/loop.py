@@ -11,6 +11,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from bridge.backends.port import Backend, Observation, Sighting
 from bridge.core import dag, nodes, placement, queue, state
@@ -409,7 +410,7 @@ class Reconciler:
         for job in list(self._jobs.values()):
             if not job.nodes or self._retry_at.get(job.key, 0.0) > now:
                 continue
-            todo, told = wishes.due(job, self._told.get(job.key))
+            todo, told = wishes.due(self._within_reservation(job), self._told.get(job.key))
             name = self._backend_name(job)
             if not todo or told is None or name not in self._fences:
                 continue
@@ -446,6 +447,16 @@ class Reconciler:
                 self._told.pop(job.key, None)
                 self._retry_at.pop(job.key, None)
             self._wake.set()
+
+    def _within_reservation(self, job: Job) -> Job:
+        """A reservation's end is its jobs' end, though they keep their time limit on record."""
+        if job.request.reservation is None or job.started_at is None:
+            return job
+        end_at = self._service.runtime.end_of(job.request.reservation, job.started_at)
+        if end_at is None:
+            return job
+        left = max(1, int(end_at - job.started_at - job.suspended_seconds))
+        return replace(job, time_limit_seconds=min(job.time_limit_seconds, left))
 
     async def _carry_out(self, name: str, job: Job, wish: state.Instruction) -> None:
         backend = self._backends[name]
