@@ -136,7 +136,7 @@ def read(text: str, file: Path | None, environ: Mapping[str, str], machine: Mach
     made = Settings(
         file=file,
         server=server,
-        store=_store(root.table("store"), server.data_directory),
+        store=_store(root.table("store"), server.data_directory, cluster.site.min_job_age_seconds, problems),
         backends=tuple(_backend(name, kind, cluster) for name, kind in cluster.backends),
         nodes=cluster.nodes,
         site=cluster.site,
@@ -186,7 +186,9 @@ def _absolute(table: settings_reader.Table, name: str, default: str) -> str:
     return table.text(name, default, expected="an absolute path", fits=os.path.isabs) or default
 
 
-def _store(table: settings_reader.Table, data_directory: Path) -> Store:
+def _store(
+    table: settings_reader.Table, data_directory: Path, min_job_age_seconds: int, problems: settings_reader.Problems
+) -> Store:
     default = f"sqlite:///{data_directory / 'bridge.db'}"
     url = table.text(
         "url",
@@ -194,10 +196,15 @@ def _store(table: settings_reader.Table, data_directory: Path) -> Store:
         expected='"sqlite:////path/to/file" or "postgresql+psycopg://user@host/name"',
         fits=lambda value: value.startswith(("sqlite:////", "postgresql://", "postgresql+psycopg://")),
     )
-    window = table.number("requeue_window_seconds", 300.0)
+    window = table.number("requeue_window_seconds", None)
+    least = float(min_job_age_seconds)  # as long as a job can be requeued its environment is needed
+    if window is not None and window < least:
+        problems.add(
+            "store.requeue_window_seconds", window, f"at least cluster.min_job_age_seconds, {min_job_age_seconds}"
+        )
     first_job_id = table.count("first_job_id", 1, 1, 0x03FF0000)
     table.close()
-    return Store(url or default, 300.0 if window is None else window, first_job_id)
+    return Store(url or default, max(300.0, least) if window is None else window, first_job_id)
 
 
 def _retention(table: settings_reader.Table) -> Retention:

@@ -180,6 +180,10 @@ class TestMistakes:
             ("[cluster]\nmax_array_size = true", "cluster.max_array_size: found true, expected a whole number from 1 to 4000001"),
             ("[retention]\njobs_days = nan", "retention.jobs_days: found nan, expected a number of at least 0"),
             ('[store]\nurl = "mysql://x"', "store.url: found 'mysql://x', expected \"sqlite:////path/to/file\" or \"postgresql+psycopg://user@host/name\""),
+            (
+                "[store]\nrequeue_window_seconds = 60\n[cluster]\nmin_job_age_seconds = 600",
+                "store.requeue_window_seconds: found 60, expected at least cluster.min_job_age_seconds, 600",
+            ),
             ('[server]\ntls_key = "/k"', "server.tls_certificate: found nothing, expected tls_certificate and tls_key together, or neither"),
             (
                 '[[partitions]]\nname = "a"\ndefault = true\n[[partitions]]\nname = "a"\ndefault = true',

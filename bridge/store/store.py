@@ -347,7 +347,8 @@ class Store:
         if ages.history is not None:
             await self._purge_round(purge.purge_history, now - ages.history, counted, dry_run, batch)
         if ages.scripts is not None:
-            await self._purge_round(purge.purge_scripts, now - ages.scripts, counted, dry_run, batch)
+            age = max(ages.scripts, self._requeue_window_seconds)  # a job that is requeued needs its script
+            await self._purge_round(purge.purge_scripts, now - age, counted, dry_run, batch)
         if dry_run:
             counted["tokens"] = await self._read(lambda connection: history.count_tokens(connection, now))
         else:

@@ -159,6 +159,14 @@ async def test_environments_go_when_no_requeue_can_need_them(url: str) -> None:
 
 
 @in_loop
+async def test_a_script_stays_as_long_as_its_job_can_be_requeued(url: str) -> None:
+    async with opened(url, requeue_window_seconds=300.0) as store:
+        await _ended(store, NOON)
+        assert (await store.purge(Ages(scripts=0.0), NOON + 300, dry_run=False))["scripts"] == 0
+        assert (await store.purge(Ages(scripts=0.0), NOON + 301, dry_run=False))["scripts"] == 1
+
+
+@in_loop
 async def test_tokens_that_ran_out_are_forgotten(url: str) -> None:
     async with opened(url) as store:
         await store.revoke_token("a", NOON)
