@@ -169,6 +169,8 @@ async def opened(found: settings.Settings) -> AsyncIterator[Parts]:
         )
         service = Service(store, found.site, backends, people.find)
         await service.runtime.refresh()
+        await service.accounting.book()
+        gate.is_admin = service.accounting.is_admin
         yield Parts(store, service, gate, people, backends)
     finally:
         await store.close()

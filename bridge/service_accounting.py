@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from bridge.core import accounting_admission, accounting_start
-from bridge.core.accounting import Book
+from bridge.core.accounting import NO_ADMIN, ROOT, Book
 from bridge.core.accounting_limits import Rules
 from bridge.core.nodes import Site
 from bridge.store.records import NewJob
@@ -43,6 +43,11 @@ class Accounting:
             self._until = self._now() + FRESH_SECONDS
         assert self._book is not None
         return self._book
+
+    def is_admin(self, user: str) -> bool:
+        """Whether the book, as last seen, makes the user an operator. The name root alone proves nothing."""
+        found = self._book.users.get(user) if self._book is not None else None
+        return found is not None and found.name != ROOT and found.admin_level != NO_ADMIN
 
     async def edit(self, change: Callable[[Book], Book | None]) -> Book:
         """Who may is the caller's business. The change is asked once more on the book as it is when it is written."""

@@ -78,7 +78,9 @@ def _add_users(order: Change, book: Book, asker: Asker, s: Settings) -> Planned:
         accounts = (*accounts, s.default_account)
     if not accounts:
         return texts.failure(" Need name of account or wckey to add.\n")
-    if not texts.may_edit(book, asker, accounts) or (s.admin_level is not None and not asker.is_operator):
+    if not texts.may_edit(book, asker, accounts) or (
+        s.admin_level is not None and not (asker.is_operator and asker.is_administrator)
+    ):
         return texts.failure(
             " error: Problem adding user associations: Access/permission denied "
             "(Only admins/operators/coordinators can add accounts)\n"

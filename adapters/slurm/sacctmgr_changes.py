@@ -4,11 +4,17 @@ Pure, so that it can be worked out for the question and again when the answer is
 are 25.11's own.
 """
 
-from adapters.slurm import sacctmgr_add, sacctmgr_delete, sacctmgr_modify
+from adapters.slurm import sacctmgr_add, sacctmgr_delete, sacctmgr_modify, sacctmgr_settings
 from adapters.slurm.sacctmgr import BadWord, Change
 from adapters.slurm.sacctmgr_settings import Known
 from adapters.slurm.sacctmgr_texts import Asker, Planned
 from bridge.core.accounting import Book
+
+
+def notes(order: Change) -> list[str]:
+    """Sentences for people about what is kept without effect."""
+    words = {"add": sacctmgr_settings.ADD_WORDS, "modify": sacctmgr_settings.SET_WORDS}.get(order.verb, {})
+    return sacctmgr_settings.notes(order.words, words.get(order.entity, ()))
 
 
 def plan(order: Change, book: Book, asker: Asker) -> Planned:

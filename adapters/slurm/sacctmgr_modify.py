@@ -153,7 +153,7 @@ def _modify_users(conditions: Conditions, s: Settings, book: Book, asker: Asker)
     failed = False
     if s.admin_level is not None or s.default_account is not None or s.new_name is not None:
         lines.append(" Modified users...\n")
-        if not asker.is_operator:
+        if not asker.is_operator or (s.admin_level is not None and not asker.is_administrator):
             return Planned("".join(lines), texts.DENIED, 1)
         strangers = [
             name

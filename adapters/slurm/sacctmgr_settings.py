@@ -222,6 +222,41 @@ _SHOWN = {
 }
 """What messages call a field."""
 
+_NOT_ACTED_ON = {
+    "grp_tres_minutes": "what jobs used in the past is not added up",
+    "grp_wall_minutes": "what jobs used in the past is not added up",
+    "usage_factor": "what jobs used in the past is not added up",
+    "usage_threshold": "what jobs used in the past is not added up",
+    "share": "what jobs used in the past is not added up",
+    "grp_jobs_accrue": "jobs gain no priority by waiting",
+    "max_jobs_accrue": "jobs gain no priority by waiting",
+    "max_jobs_accrue_per_user": "jobs gain no priority by waiting",
+    "max_jobs_accrue_per_account": "jobs gain no priority by waiting",
+    "min_priority": "jobs are not kept waiting by their priority",
+    "limit_factor": "limits are taken as they are",
+    "preempt": "no job makes room for another",
+    "preempt_mode": "no job makes room for another",
+    "exempt": "no job makes room for another",
+    "grace": "no job makes room for another",
+}
+"""Kept and shown, and without effect: why."""
+
+
+def notes(texts: Sequence[str], words: Sequence[Word]) -> list[str]:
+    """For people, of words that are kept and have no effect here."""
+    found: list[str] = []
+    for text in texts:
+        name, equals, _ = text.partition("=")
+        word = find_word(name.rstrip("+-"), words) if equals else None
+        if word is None:
+            continue
+        kind, _, rest = word.fills.partition(" ")
+        target = rest.partition(" ")[0] if kind in ("count", "minutes", "tres", "one", "factor") else kind
+        if target in _NOT_ACTED_ON:
+            found.append(f"{name} is kept and shown, and has no effect: {_NOT_ACTED_ON[target]}")
+    return found
+
+
 PREEMPT_MODES = ("cluster", "cancel", "gang", "off", "requeue", "suspend", "within")
 
 

@@ -36,6 +36,8 @@ class Asker:
     facts: ClusterFacts
     user: str
     is_operator: bool
+    is_administrator: bool = True
+    """Of operators: whether they may make others operators."""
     is_known: Callable[[str], bool] = lambda name: True
     """Whether the host has a user of that name."""
     jobs: Sequence[ActiveJob] = ()

@@ -43,6 +43,8 @@ class Gate:
         self._own_uid = own_uid
         self._max_token_seconds = max_token_seconds
         self._now = now
+        self.is_admin: Callable[[str], bool] = lambda name: False
+        """Whether accounting makes the user an operator (AdminLevel); set where there is accounting."""
         self._revoked: set[str] = set()
         self._revoked_until = 0.0
 
@@ -112,7 +114,7 @@ class Gate:
         return Caller(user, self.is_operator(user))
 
     def is_operator(self, user: User) -> bool:
-        return user.uid in (0, self._own_uid) or user.name in self._operators
+        return user.uid in (0, self._own_uid) or user.name in self._operators or self.is_admin(user.name)
 
     # ── tokens ────────────────────────────────────────────────────────────────────────────────────
 

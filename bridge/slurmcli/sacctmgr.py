@@ -28,7 +28,7 @@ async def _list(world: World, call: Call, order: sacctmgr.List) -> Reply:
             question = f"{sacctmgr_list.ONLY_WITH_ASSOCIATIONS}\n{sacctmgr_texts.SURE}"
             return Reply(question=question, state={"asked": True})
         if not _is_yes(call.answer):
-            return Reply("Aborted\n")
+            return Reply(("" if call.writes_to_terminal else "\n") + "Aborted\n")
     book = await world.service.accounting.book()
     return Reply(sacctmgr_list.text(order, book, await _facts(world)))
 
@@ -38,16 +38,19 @@ async def _change(world: World, caller: Caller, call: Call, order: sacctmgr.Chan
     planned = sacctmgr_changes.plan(order, await world.service.accounting.book(), asker)
     if planned.book is None:
         return Reply(planned.stdout, planned.stderr, planned.exit_code)
+    # A person's terminal shows the Enter that ends the answer; where a program answers, Slurm prints one.
+    typed = "" if call.writes_to_terminal else "\n"
     if not order.is_immediate:
         stage = call.state.get("stage")
         if planned.doubt and stage is None:
             return Reply(question=planned.doubt, state={"stage": "doubt"})
         if stage == "doubt" and not _is_yes(call.answer):
-            return Reply(_DISCARDED)
+            return Reply(typed + _DISCARDED)
         if stage != "commit":
-            return Reply(planned.stdout, planned.stderr, question=sacctmgr_texts.COMMIT, state={"stage": "commit"})
+            said = typed + planned.stdout if stage == "doubt" else planned.stdout
+            return Reply(said, planned.stderr, question=sacctmgr_texts.COMMIT, state={"stage": "commit"})
         if not _is_yes(call.answer):
-            return Reply(_DISCARDED)
+            return Reply(typed + _DISCARDED)
     done: list[Planned] = []
 
     def edit(book: Book) -> Book | None:
@@ -58,7 +61,8 @@ async def _change(world: World, caller: Caller, call: Call, order: sacctmgr.Chan
     made = done[-1]
     if made.book is None:  # somebody was quicker
         return Reply(made.stdout, made.stderr, made.exit_code)
-    return Reply(made.stdout if order.is_immediate else "", made.stderr, made.exit_code)
+    notes = [f"sacctmgr: note: {note}\n" for note in sacctmgr_changes.notes(order)] if call.writes_to_terminal else []
+    return Reply(made.stdout if order.is_immediate else typed, made.stderr + "".join(notes), made.exit_code)
 
 
 def _is_yes(answer: str | None) -> bool:
@@ -67,8 +71,8 @@ def _is_yes(answer: str | None) -> bool:
 
 async def _asker(world: World, caller: Caller) -> Asker:
     book = await world.service.accounting.book()
-    mine = book.users.get(caller.user.name.lower())
-    is_admin = mine is not None and mine.admin_level != accounting.NO_ADMIN
+    mine = book.users.get(caller.user.name)
+    level = mine.admin_level if mine is not None and caller.job_id is None else accounting.NO_ADMIN
     jobs = [
         ActiveJob(job.id, (job.request.account or "").lower(), job.request.user.lower(), job.request.qos or "")
         for job in await world.service.store.unfinished()
@@ -76,7 +80,9 @@ async def _asker(world: World, caller: Caller) -> Asker:
     return Asker(
         facts=await _facts(world),
         user=caller.user.name.lower(),
-        is_operator=caller.is_operator or is_admin,
+        is_operator=caller.is_operator or level != accounting.NO_ADMIN,
+        # Whom the site file names, or root, may everything; an operator by the book makes no others.
+        is_administrator=level != accounting.OPERATOR or caller.user.uid == 0,
         is_known=lambda name: world.find_user(name) is not None,
         jobs=jobs,
     )

@@ -1,6 +1,7 @@
 """sacctmgr over a real store: the site file's start, changes that stay, the question, and rights."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,11 +38,11 @@ async def test_a_change_is_asked_about_and_made_on_yes(bridge: Bridge):
     assert first == Reply(ASKED, question=QUESTION, state={"stage": "commit"})
     assert await accounts(bridge) == "root\n"
     no = await bridge.run("sacctmgr", "add", "account", "chem", caller=ROOT, state=first.state, answer="n")
-    assert no == Reply(" Changes Discarded\n")
+    assert no == Reply("\n Changes Discarded\n")
     nothing = await bridge.run("sacctmgr", "add", "account", "chem", caller=ROOT, state=first.state)
-    assert nothing == Reply(" Changes Discarded\n")
+    assert nothing == Reply("\n Changes Discarded\n")
     yes = await bridge.run("sacctmgr", "add", "account", "chem", caller=ROOT, state=first.state, answer="Y")
-    assert yes == Reply()
+    assert yes == Reply("\n")
     assert await accounts(bridge) == "chem\nroot\n"
 
 
@@ -51,7 +52,7 @@ async def test_users_the_host_does_not_know_are_asked_about_first(bridge: Bridge
     assert first.question is not None and first.question.startswith("There is no uid for user 'ghost'\n")
     second = await bridge.run(*words, caller=ROOT, state=first.state, answer="y")
     assert second.question == QUESTION
-    assert await bridge.run(*words, caller=ROOT, state=second.state, answer="y") == Reply()
+    assert await bridge.run(*words, caller=ROOT, state=second.state, answer="y") == Reply("\n")
     assert await bridge.out("sacctmgr", "-n", "-P", "list", "user", "ghost") == "ghost|root|None\n"
 
 
@@ -102,3 +103,22 @@ async def test_the_first_change_writes_the_whole_book(bridge: Bridge):
     await bridge.run("sacctmgr", "-i", "delete", "account", "chem", caller=ROOT)
     kept = await bridge.store.accounting_book()
     assert kept is not None and (kept.version, sorted(kept.accounts)) == (2, ["root"])
+
+
+async def test_what_is_kept_without_effect_is_said_to_people(bridge: Bridge):
+    words = ("sacctmgr", "-i", "modify", "qos", "normal", "set", "GrpWall=60", "maxwall=5", "preempt=normal")
+    assert (await bridge.run(*words, caller=ROOT)).stderr == ""
+    assert (await bridge.run(*words, caller=ROOT, writes_to_terminal=True)).stderr == (
+        "sacctmgr: note: GrpWall is kept and shown, and has no effect: what jobs used in the past is not added up\n"
+        "sacctmgr: note: preempt is kept and shown, and has no effect: no job makes room for another\n"
+    )
+
+
+async def test_an_operator_by_the_book_makes_no_others_and_a_job_s_token_makes_none(bridge: Bridge):
+    await bridge.run("sacctmgr", "-i", "add", "user", "alice", "account=root", "adminlevel=operator", caller=ROOT)
+    assert bridge.service.accounting.is_admin("alice")
+    assert not bridge.service.accounting.is_admin("ALICE")
+    refused = await bridge.run("sacctmgr", "-i", "modify", "user", "root", "set", "adminlevel=none", caller=ALICE)
+    assert (refused.stdout, refused.exit_code) == (" Modified users...\n", 1)
+    from_a_job = replace(ALICE, job_id=12)
+    assert (await bridge.run("sacctmgr", "-i", "add", "account", "chem", caller=from_a_job)).exit_code == 1
