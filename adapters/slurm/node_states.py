@@ -14,6 +14,8 @@ class Use(Protocol):
     def cpus(self) -> int: ...
     @property
     def completing(self) -> bool: ...
+    @property
+    def kept_for(self) -> str: ...
 
 
 _COMPACT = {
@@ -24,6 +26,8 @@ _COMPACT = {
     "drained": "drain",
     "draining": "drng",
     "down": "down",
+    "maint": "maint",
+    "reserved": "resv",
 }
 
 _MATCHES = {
@@ -39,6 +43,9 @@ _MATCHES = {
     "draining": {"draining"},
     "drng": {"draining"},
     "down": {"down"},
+    "maint": {"maint"},
+    "reserved": {"reserved"},
+    "resv": {"reserved"},
 }
 
 SHORT = frozenset(_MATCHES)
@@ -62,7 +69,7 @@ def long(use: Use) -> str:
         return "allocated"
     if use.cpus:
         return "mixed"
-    return "completing" if use.completing else "idle"
+    return "completing" if use.completing else use.kept_for or "idle"
 
 
 def compact(use: Use) -> str:
@@ -77,6 +84,8 @@ def complete(use: Use) -> str:
     base = "ALLOCATED" if use.cpus >= node.cpus else "MIXED" if use.cpus else "IDLE"
     if use.completing:
         base += "+COMPLETING"
+    if use.kept_for:
+        base += "+MAINTENANCE+RESERVED" if use.kept_for == "maint" else "+RESERVED"
     return f"{base}+DRAIN" if node.state is NodeState.DRAIN else base
 
 

@@ -29,6 +29,8 @@ class NodeUse:
     """When its last job left; None: not known."""
     devices: tuple[tuple[str, str | None, tuple[int, ...]], ...] = ()
     """(name, type, indices) of the devices in use."""
+    kept_for: str = ""
+    """`maint` or `reserved` while a reservation has the node."""
 
 
 def joined(lines: Lines, *, one_line: bool) -> str:

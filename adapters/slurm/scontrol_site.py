@@ -307,6 +307,30 @@ def lines(one: Reservation, nodes: Sequence[Node], clock: Clock) -> list[str]:
     ]
 
 
+def table(kept: Sequence[Reservation], clock: Clock, *, header: bool) -> str:
+    """`sinfo -T`."""
+    if not kept:
+        return "No reservations in the system\n"
+    rows = [("RESV_NAME", "STATE", "START_TIME", "END_TIME", "DURATION", "NODELIST")] if header else []
+    for one in kept:
+        state = "ACTIVE" if one.is_active(clock.now) else "INACTIVE"
+        length = long(one.end_at - one.start_at)
+        nodes = hostlist.compress(list(one.nodes))
+        rows.append((one.name, state, clock.stamp(one.start_at), clock.stamp(one.end_at), length, nodes))
+    return "".join(
+        f"{name:<10} {state:>8}  {start:>19}  {end:>19}  {length:>11}  {nodes}\n"
+        for name, state, start, end, length, nodes in rows
+    )
+
+
+def kept_for(node: str, kept: Sequence[Reservation], now: float) -> str:
+    """`maint` or `reserved` while a reservation has the node; else nothing."""
+    mine = [one for one in kept if node in one.nodes and one.is_active(now)]
+    if any("MAINT" in one.flags for one in mine):
+        return "maint"
+    return "reserved" if mine else ""
+
+
 def _people(names: Sequence[str], shut_out: bool = False) -> str:
     return ",".join(f"-{name}" if shut_out else name for name in names) or "(null)"
 

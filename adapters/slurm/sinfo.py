@@ -86,6 +86,7 @@ class Query:
     """-M, as written."""
     data: Wish | None = None
     """--json or --yaml."""
+    reservations: bool = False
 
 
 def read(argv: Sequence[str], environ: Mapping[str, str]) -> Query | Answer:
@@ -136,6 +137,7 @@ def read(argv: Sequence[str], environ: Mapping[str, str]) -> Query | Answer:
         sort=line.last("sort") or environ.get("SINFO_SORT"),
         iterate_seconds=iterate,
         data=data,
+        reservations=line.has("reservation"),
         clusters=line.last("clusters") if line.has("clusters") else environ.get("SLURM_CLUSTERS"),
     )
 
@@ -223,6 +225,7 @@ def _state_number(use: NodeUse) -> int:
     node = use.node
     plain = "allocated" if use.cpus >= node.cpus else "mixed" if use.cpus else "idle"
     number = base["down" if node.state is NodeState.DOWN else plain]
+    number += {"maint": 0x180, "reserved": 0x80}.get(use.kept_for, 0)
     return number + (0x200 if node.state is NodeState.DRAIN else 0) + (0x2000 if use.completing else 0)
 
 

@@ -1,6 +1,6 @@
 """sinfo at the server."""
 
-from adapters.slurm import clusters, sinfo, sinfo_data
+from adapters.slurm import clusters, scontrol_site, sinfo, sinfo_data
 from adapters.slurm.answer import Answer
 from bridge.core.users import Caller
 from bridge.slurmcli.wire import Call, Reply
@@ -15,6 +15,9 @@ async def run(world: World, caller: Caller, call: Call) -> Reply:
     if isinstance(cluster, Answer):
         return reply(cluster)
     clock = world.clock(call)
+    if query.reservations:
+        kept = await world.service.runtime.reservations()
+        return Reply(scontrol_site.table(kept, clock, header=query.header))
     uses = await world.node_uses(caller)
     if query.data is not None:
         text = sinfo_data.text(query, world.service.site, uses, world.asked(caller, ("sinfo",)))

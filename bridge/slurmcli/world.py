@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from adapters.slurm import durations, jobfacts, sizes
+from adapters.slurm import durations, jobfacts, scontrol_site, sizes
 from adapters.slurm.answer import Answer
 from adapters.slurm.clusters import Chosen
 from adapters.slurm.data import Asked
@@ -97,6 +97,7 @@ class World:
                 left[share.node] = max(left.get(share.node, 0.0), job.ended_at or 0.0)
                 if job.state in ON_NODES:
                     devices.setdefault(share.node, []).extend(share.gres)
+        kept = await self.service.runtime.reservations()
         return [
             NodeUse(
                 view.node,
@@ -106,6 +107,7 @@ class World:
                 view.node.name in completing,
                 left.get(view.node.name) or None,
                 tuple(devices.get(view.node.name, ())),
+                scontrol_site.kept_for(view.node.name, kept, self.now()),
             )
             for view in views
         ]

@@ -234,6 +234,24 @@ async def test_reservations_and_partitions_outlive_the_service_until_they_end(br
     assert (daily.name, daily.start_at) == ("daily", NOON + 86400)
 
 
+async def test_sinfo_shows_reservations_and_the_nodes_that_they_keep(bridge: Bridge):
+    assert await bridge.out("sinfo", "-T") == "No reservations in the system\n"
+    await reserve(bridge, "starttime=now duration=30 users=bob nodes=n1")
+    await reserve(bridge, "starttime=now duration=30 users=root nodes=n2 flags=maint", "mm")
+    await reserve(bridge, "starttime=now+1hour duration=30 users=bob nodes=n3", "later")
+    assert await bridge.out("sinfo", "-T") == (
+        "RESV_NAME     STATE           START_TIME             END_TIME     DURATION  NODELIST\n"
+        "mm           ACTIVE  2023-11-14T22:13:20  2023-11-14T22:43:20     00:30:00  n2\n"
+        "r            ACTIVE  2023-11-14T22:13:20  2023-11-14T22:43:20     00:30:00  n1\n"
+        "later      INACTIVE  2023-11-14T23:13:20  2023-11-14T23:43:20     00:30:00  n3\n"
+    )
+    assert await bridge.out("sinfo", "-h", "-p", "main", "-o", "%P %t %D %N") == (
+        "main* maint 1 n2\nmain* resv 1 n1\nmain* idle 1 n3\n"
+    )
+    assert "State=IDLE+MAINTENANCE+RESERVED " in await bridge.out("scontrol", "show", "node", "n2")
+    assert await bridge.out("sinfo", "-h", "-t", "resv", "-o", "%N", "-p", "main") == "n1\n"
+
+
 # ── partitions ────────────────────────────────────────────────────────────────────────────────────
 
 
