@@ -30,6 +30,7 @@ _PART = "launch."
 _CA = "ca.pem"
 _OOM_COUNTERS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
 """Of cgroup v2 and v1, as a container sees its own."""
+_RESOLVE_SECONDS = 0.25
 _STATUS_LOST = 125
 """Of the container, when its script was not started or its end is not known."""
 _KEEPALIVE = ((socket.TCP_KEEPIDLE, 15), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3))
@@ -116,9 +117,14 @@ class PodMonitor(monitor.Monitor):
         """How much of the journal has been copied to standard output."""
         self._unsaid = b""
         self._strangers: Dict[socket.socket, wire.Server] = {}
+        self._unresolved: List[str] = []
+        self._resolve_at = 0.0
         os.set_blocking(1, False)
 
     def _open(self) -> None:
+        # Known only once the launch file has been read, and needed as soon as the monitor opens.
+        nodes = self._job.nodes if len(self._job.nodes) > 1 else ()
+        self._unresolved = [name for node in nodes for name in (node.name, node.address)]
         super()._open()
         meter = PodMeter(self._job.memory_limit_mib[self._index], self._cage.measured)
         meter.next_at, self._meter = self._meter.next_at, meter
@@ -166,7 +172,33 @@ class PodMonitor(monitor.Monitor):
 
     # ── the other nodes ───────────────────────────────────────────────────────────────────────────
 
+    def _names_resolve(self) -> bool:
+        """Whether all nodes can be found by name from here: what a script starts must not meet one that cannot."""
+        now = monitor._now()
+        if self._unresolved and now >= self._resolve_at:
+            self._resolve_at = now + _RESOLVE_SECONDS
+            while self._unresolved and _resolves(self._unresolved[-1]):
+                self._unresolved.pop()
+        return not self._unresolved
+
+    def _start_if_ready(self) -> None:
+        others = len(self._job.nodes) - 1
+        if others and (len(self._members) < others or not self._names_resolve()):
+            return
+        super()._start_if_ready()
+
+    def _keep_time(self) -> None:
+        super()._keep_time()
+        if self._phase == "waiting" and self._index == 0 and self._unresolved:
+            self._start_if_ready()
+
+    def _sleep_seconds(self) -> float:
+        left = super()._sleep_seconds()
+        return min(left, _RESOLVE_SECONDS) if self._phase == "waiting" and self._unresolved else left
+
     def _reach_first(self) -> socket.socket:
+        if not self._names_resolve():
+            raise OSError("not all nodes have a name yet")
         key = bytes.fromhex(self._job.raw["key"])
         first = self._job.nodes[0]
         try:
@@ -240,6 +272,14 @@ def oom_kills() -> int:
         except (OSError, ValueError):
             continue
     return 0
+
+
+def _resolves(name: str) -> bool:
+    try:
+        socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+        return True
+    except OSError:
+        return False
 
 
 def listen(port: int) -> socket.socket:
