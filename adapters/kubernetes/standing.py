@@ -16,6 +16,7 @@ Phase = Literal["starting", "running", "ended", "lost", "not_started"]
 
 NEVER_RAN = ("StartError", "ContainerCannotRun", "CreateContainerError", "CreateContainerConfigError")
 """Reasons of a container that ended without having been one."""
+_USED_TO_RUN = "used to be Running"
 _STUCK = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", *NEVER_RAN)
 
 
@@ -69,10 +70,18 @@ def _of_terminated(pod: Manifest, terminated: Manifest) -> Standing:
     reason = terminated.get("reason", "")
     if reason == "OOMKilled":
         return Standing("ended", at, end=End(cause="out_of_memory", detail="the kernel killed the whole container"))
+    if _never_had_a_container(terminated):
+        return Standing("not_started", at, why=disruption(pod) or _why(pod) or "it never had a container")
     if reason in NEVER_RAN:
         return Standing("not_started", at, why=f"{reason}: {terminated.get('message', '')}".strip(": "), is_stuck=True)
     why = disruption(pod) or _why(pod) or f"its agent ended without a word: {reason} {terminated.get('exitCode')}"
     return Standing("lost", at, why=why)
+
+
+def _never_had_a_container(terminated: Manifest) -> bool:
+    """The kubelet's word for a pod that ended and has none, and it had not told of one that ran."""
+    is_unknown = terminated.get("reason") == "ContainerStatusUnknown" and not terminated.get("startedAt")
+    return is_unknown and _USED_TO_RUN not in terminated.get("message", "")
 
 
 def end_of(event: Manifest, disturbed: str, preempted: bool) -> End:

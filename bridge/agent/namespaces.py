@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import sys
 from typing import Optional
 
 CLONE_NEWNS = 0x00020000
@@ -59,6 +60,25 @@ def name_process(name: str) -> None:
     """As `ps -o comm` shows it; at most 15 bytes."""
     text = ctypes.create_string_buffer(name.encode()[:15])
     _check(_libc.prctl(_PR_SET_NAME, ctypes.addressof(text), 0, 0, 0), "prctl(PR_SET_NAME)")
+
+
+SIGNAL_BYTES = 128
+"""Of one signal that is read from a signal descriptor."""
+
+
+def signal_descriptor(number: int) -> int:
+    """Blocks the signal and gives a descriptor that becomes readable when it comes."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, [number])
+    # A sigset_t: bit n - 1 stands for signal n.
+    mask = ctypes.create_string_buffer((1 << (number - 1)).to_bytes(128, sys.byteorder), 128)
+    fd = _libc.signalfd(-1, mask, os.O_NONBLOCK | os.O_CLOEXEC)
+    _check(0 if fd >= 0 else -1, "signalfd")
+    return int(fd)
+
+
+def sender(read: bytes) -> int:
+    """Who sent it, by our own PID namespace; 0: somebody outside of it, or the kernel."""
+    return int.from_bytes(read[12:16], sys.byteorder)
 
 
 def are_allowed() -> bool:

@@ -134,14 +134,13 @@ class PodMonitor(monitor.Monitor):
             self._watch(members, selectors.EVENT_READ, lambda _: self._accept_member(members))
 
     def _wake_on_children(self) -> None:
-        reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        for number in (signal.SIGCHLD, signal.SIGTERM):
-            signal.signal(number, lambda number, frame: None)
-        signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-        self._watch(reading, selectors.EVENT_READ, lambda _: self._hear_signals(os.read(reading, 4096)))
+        super()._wake_on_children()
+        asked = namespaces.signal_descriptor(signal.SIGTERM)
+        self._watch(asked, selectors.EVENT_READ, lambda _: self._hear_stop(asked))
 
-    def _hear_signals(self, numbers: bytes) -> None:
-        if signal.SIGTERM not in numbers:
+    def _hear_stop(self, asked: int) -> None:
+        """From outside of the pod only: what the job's own processes send does not count."""
+        if namespaces.sender(os.read(asked, namespaces.SIGNAL_BYTES)) != 0:
             return
         if self._index == 0:
             self._stop("stopped", "cancel")

@@ -39,7 +39,6 @@ class Cluster:
         self.directory = directory
         self.kubeconfig = directory / "kubeconfig"
         self._context = ssl._create_unverified_context()  # its certificate is its own
-        self._images: set[str] = set()
 
     # ── parts ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -53,14 +52,15 @@ class Cluster:
     def start_again(self, part: str) -> None:
         subprocess.run([SCRIPT, "start", self.directory, part], check=True, stdout=subprocess.DEVNULL)
 
-    def image(self, rootfs: str, name: str = "", *command: str) -> str:
+    def image(self, rootfs: str, name: str = "", environment: tuple[str, ...] = ()) -> str:
         """The image's reference; made from a root folder of `cluster rootfs` when it is asked for first."""
         reference = f"docker.io/test/{name or rootfs}:1"
         marker = self.directory / f"image-{name or rootfs}"
         if not marker.exists():
             made = subprocess.run([SCRIPT, "rootfs", rootfs], check=True, stdout=subprocess.PIPE, text=True)
-            words = [SCRIPT, "image", self.directory, reference, made.stdout.strip(), *(command or ("/bin/sh",))]
-            subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+            words = [SCRIPT, "image", self.directory, reference, made.stdout.strip(), "/bin/sh"]
+            env = {**os.environ, "IMAGE_ENVIRONMENT": "\n".join(environment)}
+            subprocess.run(words, check=True, stdout=subprocess.DEVNULL, env=env)
             marker.touch()
         return reference
 
@@ -121,6 +121,25 @@ class Cluster:
             with contextlib.suppress(urllib.error.HTTPError):
                 change = {"metadata": {"$deleteFromPrimitiveList/finalizers": ["bridge.hpc/end-is-committed"]}}
                 self.call("PATCH", path, change, "application/strategic-merge-patch+json")
+
+    def kill_container(self, pod_path: str) -> None:
+        """SIGKILL to the container of a pod's job, by the runtime: as if the kernel had done it."""
+        status = self.call("GET", pod_path)["status"]["containerStatuses"][0]
+        container = status["containerID"].removeprefix("containerd://")
+        ctr = Path(os.environ.get("CLUSTER_CACHE", Path.home() / ".cache" / "bridge-cluster")) / "bin" / "ctr"
+        words = [
+            ctr,
+            "-a",
+            self.directory / "containerd.sock",
+            "-n",
+            "k8s.io",
+            "tasks",
+            "kill",
+            "-s",
+            "SIGKILL",
+            container,
+        ]
+        subprocess.run(words, check=True)
 
     def grant(self, resource: str, count: int) -> None:
         """Let the node have an extended resource, as a device plugin would."""

@@ -1,6 +1,6 @@
 """An OCI image archive, for `ctr images import`, from a root folder: one uncompressed layer.
 
-python3 ociimage.py ROOTFS NAME ARCHIVE COMMAND...
+python3 ociimage.py ROOTFS NAME ARCHIVE COMMAND...    (IMAGE_ENVIRONMENT: lines of its environment)
 """
 
 import hashlib
@@ -28,7 +28,7 @@ def write(rootfs: str, name: str, archive: str, command: list[str]) -> None:
             {
                 "architecture": "amd64",
                 "os": "linux",
-                "config": {"Cmd": command, "Env": [_PATH]},
+                "config": {"Cmd": command, "Env": _environment()},
                 "rootfs": {"type": "layers", "diff_ids": [f"sha256:{layer_digest}"]},
             }
         )
@@ -52,6 +52,11 @@ def write(rootfs: str, name: str, archive: str, command: list[str]) -> None:
             tar.add(layer_path, arcname=f"blobs/sha256/{layer_digest}")
     finally:
         os.remove(layer_path)
+
+
+def _environment() -> list[str]:
+    """IMAGE_ENVIRONMENT has NAME=value lines; without any the image sets PATH."""
+    return [line for line in os.environ.get("IMAGE_ENVIRONMENT", "").splitlines() if line] or [_PATH]
 
 
 def _json(value: dict[str, Any]) -> bytes:

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cluster import ground
-from tests.e2e import harness
 from tests.kubernetes import world
 
 
@@ -16,7 +15,7 @@ def cluster() -> Iterator[ground.Cluster]:
 
 
 @pytest.fixture(scope="module")
-def on_cluster(cluster: ground.Cluster) -> Iterator[harness.Bridge]:
+def on_cluster(cluster: ground.Cluster) -> Iterator[world.Bridge]:
     """A bridge of root's for a plain user, with all partitions on the real node."""
     with world.a_bridge(cluster) as bridge:
         yield bridge

@@ -92,6 +92,14 @@ class TestWithoutIt:
             "not_started", AT, why="StartError: exec: no such file", is_stuck=True
         )
 
+    @pytest.mark.parametrize(
+        ("told", "phase"), [("terminated", "not_started"), ("deleted.  The container used to be Running", "lost")]
+    )
+    def test_a_container_that_nobody_can_find_started_if_it_had_been_seen_running(self, told: str, phase: str) -> None:
+        message = f"The container could not be located when the pod was {told}"
+        word = {"exitCode": 137, "reason": "ContainerStatusUnknown", "startedAt": None, "message": message}
+        assert standing.of_pod(terminated(word, deleted=True)) == Standing(phase, why="its pod was deleted")
+
     def test_a_pod_that_the_kubelet_refused_did_not_start(self) -> None:
         pod = a_pod("Failed", reason="OutOfcpu", message="Node didn't have enough resource: cpu")
         assert standing.of_pod(pod) == Standing("not_started", why="OutOfcpu: Node didn't have enough resource: cpu")

@@ -6,6 +6,8 @@ is asked for in tests of four nodes fits.
 
 import contextlib
 import functools
+import http.client
+import json
 import os
 import shutil
 import socket
@@ -25,6 +27,23 @@ class Bridge(harness.Bridge):
     """Jobs see their pods."""
 
     devices_are_private = True
+    namespace = ""
+
+    def history(self, job: int) -> list[str]:
+        """What happened to the job, in the sentences that `bridge history` prints."""
+        with self._ask(f"/v1/jobs/{job}/history") as answer:
+            return [event["sentence"] for event in json.load(answer)["events"]]
+
+    @contextlib.contextmanager
+    def _ask(self, path: str) -> Iterator[http.client.HTTPResponse]:
+        connection = http.client.HTTPConnection("bridge", timeout=harness.WAIT_SECONDS)
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.connect(str(self.socket))
+        try:
+            connection.request("GET", path)
+            yield connection.getresponse()
+        finally:
+            connection.close()
 
     def called(self, job: int, *names: str) -> list[str]:
         group = kubernetes_names.group_name(self.instance, job, 1)
@@ -41,7 +60,9 @@ class Bridge(harness.Bridge):
 def site_on(
     cluster: ground.Cluster, namespace: str, root: Path, port: int, site: str = harness.SITE, **more: str
 ) -> str:
-    """The site with every partition on Kubernetes; `more`: lines of TOML for each partition's part there."""
+    """The site with every partition on Kubernetes; `more`: values in TOML for each partition's part there, and
+    patience_seconds for the partition itself."""
+    patience = more.pop("patience_seconds", "300")
     head, *partitions = site.split("[[partitions]]\n")
     lines = {
         "namespace": f'"{namespace}"',
@@ -62,7 +83,11 @@ def site_on(
         f'[[backends]]\nname = "cluster"\nkind = "kubernetes"\nkubeconfig = "{cluster.kubeconfig}"\n'
         f'url = "https://{ground.HOST}:{port}"\n\n'
     )
-    return head + backend + "".join(f"[[partitions]]\n{part.rstrip()}\n{there}" for part in partitions)
+    return (
+        head
+        + backend
+        + "".join(f"[[partitions]]\n{part.rstrip()}\npatience_seconds = {patience}\n{there}" for part in partitions)
+    )
 
 
 def _free_port() -> int:
@@ -88,6 +113,7 @@ def a_bridge(cluster: ground.Cluster, site: str = harness.SITE, **more: str) -> 
             text = site_on(cluster, namespace, root, port, site, **more)
             tcp = f'tcp_host = "{ground.HOST}"\ntcp_port = {port}\n'
             bridge = Bridge(root, person.myself(), user, text, tcp)
+            bridge.namespace = namespace
             bridge.start()
             try:
                 yield bridge

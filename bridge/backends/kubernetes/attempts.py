@@ -107,6 +107,8 @@ class Attempt:
                 return standing.Standing("lost" if self.has_run else "not_started", why=why)
             return standing.Standing("starting", why=self.why)
         found = standing.of_pod(pod)
+        if found.phase == "not_started" and self.began_at is not None:
+            return dataclasses.replace(found, phase="lost")
         if found.phase == "not_started" and self.given_up:
             return dataclasses.replace(found, why=self.given_up)
         return found

@@ -1,0 +1,255 @@
+"""Batch scripts in pods of the real node: what they meet inside, and how they end whatever happens to their pods."""
+
+from typing import Any
+
+import pytest
+
+from tests.cluster.ground import NODE, Cluster
+from tests.kubernetes import world
+from tests.kubernetes.world import Bridge
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+
+
+def first_pod(cluster: Cluster, bridge: Bridge, job: int) -> dict[str, Any]:
+    """Of the job's latest attempt, once there is one."""
+
+    def look() -> dict[str, Any] | None:
+        found = cluster.items(f"/api/v1/namespaces/{bridge.namespace}/pods?labelSelector=bridge.hpc/job={job}")
+        zero = [p for p in found if p["metadata"]["annotations"]["batch.kubernetes.io/job-completion-index"] == "0"]
+        return zero[-1] if zero else None
+
+    found: dict[str, Any] = cluster.until(look)
+    return found
+
+
+def path_of(pod: dict[str, Any]) -> str:
+    return f"/api/v1/namespaces/{pod['metadata']['namespace']}/pods/{pod['metadata']['name']}"
+
+
+def nothing_is_left(cluster: Cluster, bridge: Bridge, job: int) -> bool:
+    selector = f"labelSelector=bridge.hpc/job={job}"
+    return not any(
+        cluster.items(f"{root}/namespaces/{bridge.namespace}/{kind}?{selector}")
+        for root, kind in (
+            ("/api/v1", "secrets"),
+            ("/api/v1", "pods"),
+            ("/api/v1", "services"),
+            ("/apis/batch/v1", "jobs"),
+        )
+    )
+
+
+class TestInside:
+    def test_a_script_is_its_user_in_any_image(self, on_cluster: Bridge) -> None:
+        script = """#!/bin/sh
+id -un; id -u; id -gn; cd ~ && pwd; python3 -c 'import getpass; print(getpass.getuser())'
+"""
+        job = on_cluster.sbatch(script=script)
+        assert on_cluster.ends_as(job) == "COMPLETED 0:0"
+        user = on_cluster.user
+        assert on_cluster.output(job).splitlines() == [user.name, str(user.uid), str(user.gid), user.home, user.name]
+
+    def test_has_shared_memory_of_its_own_no_token_and_no_trace_of_services(self, on_cluster: Bridge) -> None:
+        script = """#!/bin/sh
+df -P /dev/shm | tail -1 | awk '{print $1, $2 / 1024}'
+ls /var/run/secrets 2>/dev/null
+env | grep -c _SERVICE_
+grep -E '^(NoNewPrivs|CapEff|Seccomp):' /proc/self/status | tr '\\t' ' '
+"""
+        job = on_cluster.sbatch("--mem=64", script=script)
+        assert on_cluster.ends_as(job) == "COMPLETED 0:0"
+        assert on_cluster.output(job).splitlines() == [
+            "tmpfs 64",
+            "0",
+            "CapEff: 0000000000000000",
+            "NoNewPrivs: 1",
+            "Seccomp: 2",
+        ]
+
+    def test_its_pod_says_whose_it_is_and_is_not_to_be_moved(self, cluster: Cluster, on_cluster: Bridge) -> None:
+        gate = on_cluster.gate()
+        job = on_cluster.sbatch("-J", "a name / with ünusual {signs}", script=f"#!/bin/sh\n{gate.wait}\n")
+        on_cluster.runs(job)
+        pod = first_pod(cluster, on_cluster, job)
+        labels, annotations = pod["metadata"]["labels"], pod["metadata"]["annotations"]
+        assert (labels["bridge.hpc/instance"], labels["bridge.hpc/attempt"]) == (on_cluster.instance, "1")
+        assert annotations["cluster-autoscaler.kubernetes.io/safe-to-evict"] == "false"
+        assert annotations["karpenter.sh/do-not-disrupt"] == "true"
+        gate.open()
+        on_cluster.wait(job)
+
+    def test_names_of_all_nodes_resolve_and_steps_run_on_each(self, on_cluster: Bridge) -> None:
+        script = """#!/bin/bash
+srun --label sh -c '
+for host in $(scontrol show hostnames); do getent hosts $host > /dev/null || echo $host unknown; done
+hostname' | sort
+"""
+        job = on_cluster.sbatch("-N3", "-n3", script=script)
+        assert on_cluster.ends_as(job) == "COMPLETED 0:0"
+        names = on_cluster.called(job, "n1", "n2", "n3")
+        assert on_cluster.output(job).splitlines() == [f"{k}: {name}" for k, name in enumerate(names)]
+
+    def test_the_nonsense_of_an_image_does_not_reach_the_agent(self, cluster: Cluster) -> None:
+        """Of the image's own environment; the submitter's never reaches it."""
+        image = cluster.image(
+            "debian-python",
+            "nonsense",
+            environment=("PATH=", "PYTHONHOME=/nowhere", "PYTHONPATH=/nowhere", "LD_LIBRARY_PATH=/nowhere"),
+        )
+        with world.a_bridge(cluster, image=f'"{image}"') as bridge:
+            job = bridge.sbatch("-n2", script="#!/bin/sh\nsrun -n2 echo hello\n")
+            assert (bridge.ends_as(job), bridge.output(job)) == ("COMPLETED 0:0", "hello\nhello\n")
+
+
+class TestAfterTheEnd:
+    def test_nothing_is_left_in_the_cluster(self, cluster: Cluster, on_cluster: Bridge) -> None:
+        jobs = [on_cluster.sbatch("-N2", script="#!/bin/sh\nsrun true\n"), on_cluster.wrap("exit 3")]
+        array = on_cluster.wrap("true", "--array=0-3")
+        for job in (*jobs, array):
+            on_cluster.wait(job)
+        for job in (*jobs, array):
+            cluster.until(lambda job=job: nothing_is_left(cluster, on_cluster, job))
+
+    @pytest.mark.parametrize(
+        ("script", "expected"),
+        [
+            ("exit 3", "FAILED 3:0"),
+            ("kill -9 $$", "FAILED 0:9"),
+            ("exit 137", "FAILED 137:0"),
+        ],
+    )
+    def test_the_status_is_exact(self, on_cluster: Bridge, script: str, expected: str) -> None:
+        assert on_cluster.ends_as(on_cluster.sbatch(script=f"#!/bin/bash\n{script}\n")) == expected
+
+
+class TestMemory:
+    EATER = "import mmap; m = mmap.mmap(-1, 400 << 20); m.write(b'x' * (400 << 20)); input()"
+
+    def test_a_rank_over_the_limit_ends_the_job(self, on_cluster: Bridge) -> None:
+        job = on_cluster.sbatch("--mem=60M", "-n2", script=f'#!/bin/bash\nsrun -n1 python3 -c "{self.EATER}"\n')
+        assert on_cluster.ends_as(job) == "OUT_OF_MEMORY 0:125"
+
+
+class TestTheAgent:
+    def test_killed_from_outside_without_a_word_is_a_lost_node(self, cluster: Cluster, on_cluster: Bridge) -> None:
+        job = on_cluster.wrap("sleep 300", "--no-requeue")
+        on_cluster.runs(job)
+        cluster.kill_container(path_of(first_pod(cluster, on_cluster, job)))
+        assert on_cluster.ends_as(job) == "NODE_FAIL 0:1"
+
+    def test_is_out_of_reach_of_the_script(self, on_cluster: Bridge) -> None:
+        script = "#!/bin/bash\nfor signal in TERM INT HUP KILL STOP USR1; do kill -$signal 1; done\nsleep 0.5\nexit 4\n"
+        assert on_cluster.ends_as(on_cluster.sbatch(script=script)) == "FAILED 4:0"
+
+
+class TestFromOutside:
+    def test_an_eviction_requeues_the_job_once(self, cluster: Cluster, on_cluster: Bridge) -> None:
+        job = on_cluster.sbatch(
+            "--open-mode=append",
+            script="#!/bin/bash\necho run ${SLURM_RESTART_COUNT-0}\n[ $SLURM_RESTART_COUNT ] || sleep 300\n",
+        )
+        on_cluster.runs(job)
+        pod = first_pod(cluster, on_cluster, job)
+        eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod["metadata"]["name"]}}
+        cluster.call("POST", f"{path_of(pod)}/eviction", eviction)
+        on_cluster.waits_because(job, "BeginTime")
+        assert "EvictionByEvictionAPI" in "".join(on_cluster.history(job))
+        on_cluster.ok("scontrol", "update", f"JobId={job}", "StartTime=now")
+        assert on_cluster.ends_as(job) == "COMPLETED 0:0"
+        assert on_cluster.job(job)["Restarts"] == "1"
+        lines = [line for line in on_cluster.output(job).splitlines() if line.startswith("run")]
+        assert lines == ["run 0", "run 1"]
+
+    def test_a_pod_deleted_by_hand_is_a_lost_node(self, cluster: Cluster, on_cluster: Bridge) -> None:
+        job = on_cluster.wrap("sleep 300", "--no-requeue")
+        on_cluster.runs(job)
+        cluster.call("DELETE", path_of(first_pod(cluster, on_cluster, job)))
+        assert on_cluster.ends_as(job) == "NODE_FAIL 0:1"
+        assert "its pod was deleted" in "".join(on_cluster.history(job))
+
+    def test_a_lost_pod_of_several_ends_the_others(self, cluster: Cluster, on_cluster: Bridge) -> None:
+        job = on_cluster.sbatch("-N3", "--no-requeue", script="#!/bin/bash\nsrun sleep 300\n")
+        on_cluster.runs(job)
+        selector = f"labelSelector=bridge.hpc/job={job}"
+        pods = cluster.items(f"/api/v1/namespaces/{on_cluster.namespace}/pods?{selector}")
+        last = max(pods, key=lambda pod: pod["metadata"]["annotations"]["batch.kubernetes.io/job-completion-index"])
+        cluster.call("DELETE", path_of(last))
+        assert on_cluster.ends_as(job) == "NODE_FAIL 0:1"
+        cluster.until(lambda: nothing_is_left(cluster, on_cluster, job))
+
+    def test_a_job_object_deleted_by_hand_is_a_lost_node(self, cluster: Cluster, on_cluster: Bridge) -> None:
+        job = on_cluster.wrap("sleep 300", "--no-requeue")
+        on_cluster.runs(job)
+        name = first_pod(cluster, on_cluster, job)["metadata"]["labels"]["bridge.hpc/group"]
+        path = f"/apis/batch/v1/namespaces/{on_cluster.namespace}/jobs/{name}"
+        cluster.call("DELETE", path, {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"})
+        assert on_cluster.ends_as(job) == "NODE_FAIL 0:1"
+
+
+class TestWithoutAPlace:
+    def test_a_quota_lets_the_job_wait_with_the_clusters_sentence(self, cluster: Cluster, on_cluster: Bridge) -> None:
+        quotas = f"/api/v1/namespaces/{on_cluster.namespace}/resourcequotas"
+        cluster.call("POST", quotas, {"metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}})
+        try:
+            job = on_cluster.wrap("true")
+            on_cluster.until(lambda: "exceeded quota: none" in "".join(on_cluster.history(job)))
+            assert on_cluster.state(job) in ("PENDING", "CONFIGURING")
+        finally:
+            cluster.call("DELETE", f"{quotas}/none")
+        assert on_cluster.ends_as(job, 60) == "COMPLETED 0:0"
+
+    def test_an_image_that_cannot_be_had_lets_the_job_wait_with_the_reason(self, cluster: Cluster) -> None:
+        with world.a_bridge(cluster, image='"docker.io/test/not-there:1"', patience_seconds="2") as bridge:
+            job = bridge.wrap("true")
+            bridge.until(lambda: "ErrImageNeverPull" in "".join(bridge.history(job)))
+            bridge.until(lambda: bridge.state(job) == "PENDING")
+            bridge.ok("scancel", str(job))
+            assert bridge.ends_as(job) == "CANCELLED 0:0"
+
+    def test_a_pod_without_a_host_gives_its_place_back(self, cluster: Cluster) -> None:
+        with world.a_bridge(cluster, node_selector='{ pool = "none" }', bind_seconds="1") as bridge:
+            job = bridge.wrap("true")
+            bridge.until(lambda: "didn't match Pod's node affinity/selector" in "".join(bridge.history(job)))
+            cluster.call(
+                "PATCH",
+                f"/api/v1/nodes/{NODE}",
+                {"metadata": {"labels": {"pool": "none"}}},
+                "application/merge-patch+json",
+            )
+            try:
+                assert bridge.ends_as(job, 60) == "COMPLETED 0:0"
+            finally:
+                change = {"metadata": {"labels": {"pool": None}}}
+                cluster.call("PATCH", f"/api/v1/nodes/{NODE}", change, "application/merge-patch+json")
+
+
+class TestTheBridge:
+    def test_may_die_at_any_time_and_no_script_starts_twice(self, cluster: Cluster, on_cluster: Bridge) -> None:
+        marks = on_cluster.work / "marks"
+        jobs = []
+        for number in range(6):
+            jobs.append(on_cluster.wrap(f"echo {number} >> {marks}; sleep 1", f"-J{number}"))
+            if number % 2:
+                on_cluster.kill9()
+                on_cluster.start()
+        assert [on_cluster.ends_as(job, 60) for job in jobs] == ["COMPLETED 0:0"] * 6
+        assert sorted(marks.read_text().split()) == [str(number) for number in range(6)]
+        for job in jobs:
+            cluster.until(lambda job=job: nothing_is_left(cluster, on_cluster, job))
+
+    def test_finds_ends_that_came_while_it_was_away(self, cluster: Cluster, on_cluster: Bridge) -> None:
+        gate = on_cluster.gate()
+        ended = on_cluster.sbatch(script=f"#!/bin/bash\n{gate.wait}\nexit 5\n")
+        evicted = on_cluster.wrap("sleep 300", "--no-requeue")
+        for job in (ended, evicted):
+            on_cluster.runs(job)
+        pods = [first_pod(cluster, on_cluster, job) for job in (ended, evicted)]
+        on_cluster.stop()
+        try:
+            gate.open()
+            cluster.call("DELETE", path_of(pods[1]))
+            cluster.until(lambda: all((cluster.get(path_of(pod)) or {})["status"]["phase"] == "Failed" for pod in pods))
+        finally:
+            on_cluster.start()
+        assert (on_cluster.ends_as(ended), on_cluster.ends_as(evicted)) == ("FAILED 5:0", "NODE_FAIL 0:1")
