@@ -10,6 +10,7 @@ from datetime import datetime
 from adapters.slurm import durations, hostlist, sacct_fields, sacct_help, selectors, states, timespec, values
 from adapters.slurm.answer import ANNOUNCEMENT, Answer, getopt_refusal
 from adapters.slurm.command_line import BadCommandLine, Grammar, Option, Read
+from adapters.slurm.data import Wish, wish
 from adapters.slurm.sacct_fields import Row
 from adapters.slurm.selectors import Selected
 from adapters.slurm.squeue_columns import View
@@ -104,6 +105,8 @@ class Query:
     unit: str = ""
     wants_scripts: bool = False
     clusters: tuple[str, ...] | None = None
+    data: Wish | None = None
+    """--json or --yaml."""
 
 
 def read(
@@ -125,12 +128,13 @@ def read(
     for name, text in sacct_help.TEXTS.items():
         if line.has(name):
             return Answer(text)
-    if line.has("json") or line.has("yaml"):
-        return _error("--json and --yaml are not built yet; -P gives fields that programs can read")
+    data = wish("sacct", line.given)
+    if isinstance(data, Answer):
+        return data
     chosen = _fields(line, environ)
     if isinstance(chosen, Answer):
         return chosen
-    query: Query | Answer = Query(chosen)
+    query: Query | Answer = Query(chosen, data=data)
     for step in (_read_jobs, _read_people, _read_window, _read_form):
         if isinstance(query, Answer):
             return query

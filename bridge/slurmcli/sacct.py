@@ -1,7 +1,11 @@
 """sacct at the server: what the state database remembers."""
 
-from adapters.slurm import jobfacts, sacct
+import asyncio
+
+from adapters.slurm import jobfacts, sacct, sizes
 from adapters.slurm.answer import Answer
+from adapters.slurm.data import document
+from adapters.slurm.rest import accounts, history
 from bridge.core.errors import BridgeError
 from bridge.core.indexset import IndexSet
 from bridge.core.job import Job, JobKey
@@ -9,7 +13,7 @@ from bridge.core.users import Caller
 from bridge.service import Selector
 from bridge.slurmcli.wire import Call, Reply
 from bridge.slurmcli.world import World, group_name, reply
-from bridge.store.records import JobQuery
+from bridge.store.records import JobQuery, StepRow
 
 
 async def run(world: World, caller: Caller, call: Call) -> Reply:
@@ -19,6 +23,8 @@ async def run(world: World, caller: Caller, call: Call) -> Reply:
     if query.wants_scripts and query.jobs is None:
         return Reply(stderr="sacct: error: -B needs the jobs named by -j\n", exit_code=1)
     if query.clusters is not None and not {world.service.site.cluster_name, "all"} & set(query.clusters):
+        if query.data is not None:
+            return await _data(world, caller, call, query, [], [])
         return reply(sacct.render(query, [], await world.view(call)))
     found = await world.service.jobs(
         caller,
@@ -36,10 +42,29 @@ async def run(world: World, caller: Caller, call: Call) -> Reply:
     jobs = [left for job in found if (left := sacct.narrowed(query, job, group_name)) is not None]
     if query.wants_scripts:
         return await _scripts(world, caller, jobs)
-    steps = []
+    steps: list[StepRow] = []
     if not query.allocations_only:
         steps = await world.service.steps(caller, [job.key for job in jobs if job.nodes])
+    if query.data is not None:
+        return await _data(world, caller, call, query, jobs, steps)
     return reply(sacct.render(query, sacct.rows_of(query, jobs, steps), await world.view(call)))
+
+
+async def _data(
+    world: World, caller: Caller, call: Call, query: sacct.Query, jobs: list[Job], steps: list[StepRow]
+) -> Reply:
+    """--json and --yaml; -X leaves the steps out."""
+    assert query.data is not None
+    resources = accounts.Resources(sizes.of_cluster(await world.service.known_nodes()))
+    look = history.Look(await world.view(call), resources, world.user_name)
+    by_key: dict[JobKey, list[StepRow]] = {}
+    for step in steps:
+        by_key.setdefault(step.key, []).append(step)
+    told = [history.job(job, by_key.get(job.key, []), "", look) for job in jobs]
+    if query.allocations_only:
+        told = [{**one, "steps": []} for one in told]
+    asked = world.asked(caller, ("sacct",))
+    return Reply(await asyncio.to_thread(document, query.data, history.ANSWER, {"jobs": told}, asked))
 
 
 async def _scripts(world: World, caller: Caller, jobs: list[Job]) -> Reply:
