@@ -15,6 +15,7 @@ from adapters.slurm import filenames
 from bridge.backends.port import Backend, Target
 from bridge.core import accounting_admission, admission, change, dag, forecast, indexset, placement, queue, state
 from bridge.core.accounting import Book
+from bridge.core.cycles import Cycles
 from bridge.core.errors import BridgeError, Conflict, Gone, NotFound, NotPermitted, Refused, Unavailable
 from bridge.core.indexset import IndexSet
 from bridge.core.job import ON_NODES, WAITING, Job, JobKey, JobState
@@ -104,6 +105,8 @@ class Service:
         self._node_watchers: list[Callable[[], None]] = []
         self._starts: Mapping[JobKey, forecast.Start] = {}
         self._starts_until = 0.0
+        self.cycles = Cycles()
+        """Of the reconciler, which keeps it."""
 
     @property
     def site(self) -> Site:

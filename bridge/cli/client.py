@@ -1,4 +1,4 @@
-"""sbatch, squeue, scancel, sacct, scontrol and sinfo as the user's side of the bridge.
+"""Slurm's commands (sbatch, squeue, scancel, sacct, scontrol, sinfo ...) as the user's side of the bridge.
 
     python -I -S client.py NAME ARGUMENTS...
 
@@ -18,7 +18,7 @@ import time
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # checkers take it for true; importing typing would cost every command a millisecond
     from collections.abc import Iterable, Mapping
-    from typing import Any, TextIO
+    from typing import Any, BinaryIO, TextIO
 
 _ERRORS = (OSError, ValueError)
 _TRIES_AFTER_SECONDS = (0.0, 0.05, 0.15, 0.3, 0.6, 1.0)
@@ -34,8 +34,27 @@ _ENVIRONMENT_OF = {
     "sinfo": ("SLURM_", "SINFO_"),
     "scancel": ("SLURM_", "SCANCEL_"),
     "scontrol": ("SLURM_", "SCONTROL_"),
+    "sattach": ("SLURM_",),
+    "sbcast": ("SLURM_", "SBCAST_"),
+    "scrontab": ("SLURM_",),
+    "sdiag": ("SLURM_",),
+    "sprio": ("SLURM_",),
+    "sshare": ("SLURM_",),
+    "strigger": ("SLURM_",),
 }
 """What a command's answer may depend on; sbatch sends everything, because a job gets it."""
+
+_FAILURES = {
+    "sattach": "sattach: error: Could not get job step info: ",
+    "sdiag": "slurm_get_statistics: ",
+    "sprio": "Couldn't get priority factors from controller: ",
+    "sshare": "Couldn't get shares from controller: ",
+    "strigger": "slurm_get_triggers: ",
+}
+"""What stands before the failure to connect."""
+
+_VERSION = "25.11.8"
+"""Of the Slurm whose words we speak."""
 
 _CONNECT_FAILURE = "Unable to contact slurm controller (connect failure)"
 
@@ -49,6 +68,9 @@ class BadAnswer(Exception):
 
 
 def main(name: str, argv: list[str]) -> int:
+    if argv in (["-V"], ["--version"]) and name != "scrontab":
+        _print(sys.stdout, f"slurm {_VERSION}\n")  # what probes ask first, also where no bridge runs
+        return 0
     body = _first_body(name, argv)
     connection: socket.socket | None = None
     while True:
@@ -66,6 +88,8 @@ def main(name: str, argv: list[str]) -> int:
         _print(sys.stdout, answer.get("out", ""))
         _print(sys.stderr, answer.get("err", ""))
         code = _write_files(name, answer.get("write", ())) or answer.get("code", 0)
+        if "copy" in answer:
+            code = _copy(name, answer["copy"])
         if "again_in_seconds" in answer:
             if answer["again_in_seconds"] > 0:
                 time.sleep(answer["again_in_seconds"])
@@ -361,6 +385,45 @@ def _write_files(name: str, entries: Iterable[dict[str, str]]) -> int:
     return failed
 
 
+def _copy(name: str, order: dict[str, Any]) -> int:
+    """One file of this machine to another, where the nodes that need it are this machine."""
+    import errno
+
+    if order["host"] != os.uname().nodename:
+        _print(sys.stderr, f"{name}: error: the job's nodes are on {order['host']}: copy the file there\n")
+        return 1
+    try:
+        with open(order["source"], "rb") as source:
+            return _copy_open_file(name, source, order)
+    except _ERRORS as error:
+        if isinstance(error, IsADirectoryError):
+            said = f"Can't mmap file `{order['source']}`, {os.strerror(errno.ENODEV)}."
+        else:
+            said = f"Can't open `{order['source']}`: {getattr(error, 'strerror', None) or error}"
+        _print(sys.stderr, f"{name}: error: {said}\n")
+        return 255
+
+
+def _copy_open_file(name: str, source: BinaryIO, order: dict[str, Any]) -> int:
+    import shutil
+
+    status = os.fstat(source.fileno())
+    if not status.st_size:
+        _print(sys.stderr, f"{name}: warning: file `{order['source']}` is empty.\n")
+    flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if order["force"] else os.O_EXCL)
+    try:
+        with os.fdopen(os.open(order["target"], flags, 0o600), "wb") as target:
+            shutil.copyfileobj(source, target, 1 << 20)
+            os.fchmod(target.fileno(), status.st_mode & 0o777)
+        if order["preserve"]:
+            os.utime(order["target"], ns=(status.st_atime_ns, status.st_mtime_ns))
+    except _ERRORS as error:
+        said = getattr(error, "strerror", None) or error
+        _print(sys.stderr, f"{name}: error: REQUEST_FILE_BCAST({order['node']}): {said}\n")
+        return getattr(error, "errno", None) or 1
+    return 0
+
+
 def _say_unreachable(name: str, argv: list[str], failure: NoBridge) -> int:
     """In the words, and with the exit code, of a Slurm command whose controller is down."""
     code = 1
@@ -373,8 +436,10 @@ def _say_unreachable(name: str, argv: list[str], failure: NoBridge) -> int:
         text = "\n".join(f"scancel: error: Kill job error on job id {i}: {_CONNECT_FAILURE}" for i in ids)
         text = text or "scancel: error: " + _CONNECT_FAILURE
         code = 1800 % 256
-    elif name == "scontrol" and argv[:1] == ["ping"]:
-        _print(sys.stdout, f"Slurmctld(primary) at {os.uname().nodename} is DOWN\n")
+    elif name == "scontrol" and "ping" in argv:
+        stars = "*" * 41
+        down = f"Slurmctld(primary) at {os.uname().nodename} is DOWN\n"
+        _print(sys.stdout, f"{down}{stars}\n** RESTORE SLURMCTLD DAEMON TO SERVICE **\n{stars}\n")
         return 1
     elif name == "sinfo":
         text = "slurm_load_partitions: " + _CONNECT_FAILURE
@@ -382,6 +447,8 @@ def _say_unreachable(name: str, argv: list[str], failure: NoBridge) -> int:
         text = "sacct: error: " + _CONNECT_FAILURE
     elif name == "sacctmgr":
         text = "sacctmgr: error: Problem talking to the database: Connection refused"
+    elif name in _FAILURES:
+        text, code = _FAILURES[name] + _CONNECT_FAILURE, 1 if name in ("sattach", "strigger") else 255
     else:
         text = "slurm_load_jobs error: " + _CONNECT_FAILURE
     _print(sys.stderr, text + "\n")

@@ -11,7 +11,23 @@ import os
 import stat
 import sys
 
-COMMANDS = ("sbatch", "squeue", "scancel", "sacct", "sacctmgr", "scontrol", "sinfo", "srun")
+COMMANDS = (
+    "sbatch",
+    "squeue",
+    "scancel",
+    "sacct",
+    "sacctmgr",
+    "scontrol",
+    "sinfo",
+    "srun",
+    "sattach",
+    "sbcast",
+    "scrontab",
+    "sdiag",
+    "sprio",
+    "sshare",
+    "strigger",
+)
 
 MARK = "# A command of the bridge; written by `bridge shims`."
 """By this line a shim is known as ours."""

@@ -342,7 +342,7 @@ class Reconciler:
 
     async def _place(self) -> None:
         """5. Who may start now, and why the others may not."""
-        now = self._now()
+        now, began = self._now(), time.perf_counter()
         known = await self._service.known_nodes()
         if self._site_of_memo is not self._site:
             self._memo.clear()
@@ -359,6 +359,7 @@ class Reconciler:
             tally=view.tally,
             kept=await self._service.runtime.reservations(),
         )
+        self._service.cycles = self._service.cycles.after(time.perf_counter() - began, len(view.candidates))
         ours = {p.name for p in self._site.partitions if p.backend in self._fences}
         chosen = {p.key: p for p in plan.placements if p.partition in ours}
 

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 from collections.abc import Awaitable, Callable
 
 from fastapi import APIRouter, Request, Response
@@ -11,7 +12,20 @@ from bridge.core.errors import BridgeError, Unavailable
 from bridge.core.users import Caller
 from bridge.identity.people import People
 from bridge.service import Service
-from bridge.slurmcli import sacct, sacctmgr, sbatch, scancel, scontrol, sinfo, squeue, wire
+from bridge.slurmcli import (
+    sacct,
+    sacctmgr,
+    sbatch,
+    sbcast,
+    scancel,
+    scontrol,
+    sdiag,
+    sinfo,
+    sprio,
+    squeue,
+    unsupported,
+    wire,
+)
 from bridge.slurmcli.wire import Call, Reply
 from bridge.slurmcli.world import FindUser, MakeToken, World
 
@@ -21,10 +35,14 @@ COMMANDS: dict[str, Command] = {
     "sacct": sacct.run,
     "sacctmgr": sacctmgr.run,
     "sbatch": sbatch.run,
+    "sbcast": sbcast.run,
     "scancel": scancel.run,
     "scontrol": scontrol.run,
+    "sdiag": sdiag.run,
     "sinfo": sinfo.run,
+    "sprio": sprio.run,
     "squeue": squeue.run,
+    **{name: unsupported.make(name) for name in unsupported.COMMANDS},
 }
 
 MOST_BYTES = 128 * 1024 * 1024
@@ -54,7 +72,9 @@ def make(
             return _json({"err": f"{name}: error: the bridge cannot read the call: {bad}\n", "out": "", "code": 1}, 400)
         caller: Caller = request.state.caller
         try:
+            began = time.perf_counter()
             reply = await run(world, caller, call)
+            world.calls.add(name, caller.user.uid, caller.user.name, time.perf_counter() - began)
         except BridgeError as error:
             reply = _refusal(name, error)
         return _json(reply.as_json())

@@ -5,6 +5,7 @@ Everything in a call comes from a stranger: sizes and types are checked here, on
 
 import base64
 import binascii
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,6 +38,19 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Copy:
+    """A file that the client copies, as the user: it is on the machine that the paths are of, or refuses."""
+
+    source: str
+    target: str
+    host: str
+    node: str
+    """What the failure to write is reported of."""
+    force: bool
+    preserve: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     stdout: str = ""
     stderr: str = ""
@@ -50,6 +64,7 @@ class Reply:
     state: Mapping[str, Any] | None = None
     written: tuple[tuple[str, bytes], ...] = ()
     """(path, content) of files that the client writes, as the user."""
+    copy: Copy | None = None
 
     def as_json(self) -> dict[str, Any]:
         if self.needs:
@@ -63,6 +78,8 @@ class Reply:
             body["state"] = dict(self.state)
         if self.written:
             body["write"] = [{"path": p, "base64": base64.b64encode(data).decode()} for p, data in self.written]
+        if self.copy is not None:
+            body["copy"] = dataclasses.asdict(self.copy)
         return body
 
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from adapters.slurm import durations, jobfacts, scontrol_site, sizes
+from adapters.slurm import durations, jobfacts, scontrol_site, sdiag, sizes
 from adapters.slurm.answer import Answer
 from adapters.slurm.clusters import Chosen
 from adapters.slurm.data import Asked
@@ -42,6 +42,8 @@ class World:
     now: Callable[[], float] = time.time
     reload: Callable[[], Awaitable[None]] | None = None
     """Reads the site file again; None: there is nothing to read."""
+    calls: sdiag.Calls = field(default_factory=lambda: sdiag.Calls(time.time()))
+    """What was answered so far."""
     here: Installation = field(default_factory=lambda: Installation(socket.gethostname()))
 
     def asked(self, caller: Caller, words: Sequence[str]) -> Asked:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from adapters.slurm.answer import ANNOUNCEMENT
 from bridge.cli import shims
 from tests.cli.server import Answer, Server
 
@@ -43,6 +44,49 @@ def said(done: subprocess.CompletedProcess[bytes]) -> tuple[bytes, bytes, int]:
 def test_what_comes_back_is_printed(place: Path):
     with Server(place, [{"out": "a\n", "err": "b\n", "code": 7}]):
         assert said(run(place, "squeue")) == (b"a\n", b"b\n", 7)
+
+
+def a_copy(tmp_path: Path, **fields: Any) -> Answer:
+    order = {
+        "source": str(tmp_path / "from"),
+        "target": str(tmp_path / "to"),
+        "host": os.uname().nodename,
+        "node": "n1",
+        "force": False,
+        "preserve": False,
+        **fields,
+    }
+    return {"out": "", "err": "", "code": 0, "copy": order}
+
+
+def test_a_file_is_copied_as_the_user(place: Path, tmp_path: Path):
+    (tmp_path / "from").write_bytes(b"\xffhello")
+    (tmp_path / "from").chmod(0o751)
+    os.utime(tmp_path / "from", (1000, 2000))
+    exists = b"sbcast: error: REQUEST_FILE_BCAST(n1): File exists\n"
+    with Server(place, [a_copy(tmp_path), a_copy(tmp_path), a_copy(tmp_path, force=True, preserve=True)]):
+        assert said(run(place, "sbcast", "from", "to")) == (b"", b"", 0)
+        status = (tmp_path / "to").stat()
+        assert ((tmp_path / "to").read_bytes(), status.st_mode & 0o777) == (b"\xffhello", 0o751)
+        assert status.st_mtime > 2000
+        assert said(run(place, "sbcast", "from", "to")) == (b"", exists, 17)
+        assert said(run(place, "sbcast", "-f", "-p", "from", "to")) == (b"", b"", 0)
+    assert (tmp_path / "to").stat().st_mtime == 2000
+
+
+def test_a_copy_that_cannot_be_made_says_why(place: Path, tmp_path: Path):
+    elsewhere = a_copy(tmp_path, host="elsewhere")
+    folder = a_copy(tmp_path, source=str(tmp_path))
+    (tmp_path / "some").write_text("x")
+    nowhere = a_copy(tmp_path, source=str(tmp_path / "some"), target="/no/such/place")
+    with Server(place, [a_copy(tmp_path), folder, nowhere, elsewhere]):
+        for text, code in (
+            (f"Can't open `{tmp_path}/from`: No such file or directory", 255),
+            (f"Can't mmap file `{tmp_path}`, No such device.", 255),
+            ("REQUEST_FILE_BCAST(n1): No such file or directory", 2),
+            ("the job's nodes are on elsewhere: copy the file there", 1),
+        ):
+            assert said(run(place, "sbcast", "from", "to")) == (b"", f"sbcast: error: {text}\n".encode(), code)
 
 
 def test_sbatch_sends_all_that_a_job_is_made_of(place: Path, tmp_path: Path):
@@ -173,7 +217,30 @@ def test_no_bridge(place: Path, argv: list[str], stderr: bytes, code: int):
 
 def test_no_bridge_for_a_ping(place: Path):
     done = run(place, "scontrol", "ping")
-    assert said(done) == (f"Slurmctld(primary) at {os.uname().nodename} is DOWN\n".encode(), b"", 1)
+    stars = "*" * 41
+    down = f"Slurmctld(primary) at {os.uname().nodename} is DOWN\n"
+    assert said(done) == (f"{down}{stars}\n** RESTORE SLURMCTLD DAEMON TO SERVICE **\n{stars}\n".encode(), b"", 1)
+
+
+@pytest.mark.parametrize("name", [name for name in shims.COMMANDS if name not in ("srun", "scrontab", "salloc")])
+def test_the_version_needs_no_bridge(place: Path, name: str):
+    for word in ("-V", "--version"):
+        assert said(run(place, name, word)) == (ANNOUNCEMENT.encode(), b"", 0)
+
+
+@pytest.mark.parametrize(
+    ("argv", "text", "code"),
+    [
+        (["sprio"], "Couldn't get priority factors from controller: ", 255),
+        (["sdiag"], "slurm_get_statistics: ", 255),
+        (["sshare"], "Couldn't get shares from controller: ", 255),
+        (["strigger", "--get"], "slurm_get_triggers: ", 1),
+        (["sattach", "1.0"], "sattach: error: Could not get job step info: ", 1),
+    ],
+)
+def test_other_commands_say_that_nobody_answers(place: Path, argv: list[str], text: str, code: int):
+    failure = f"{text}Unable to contact slurm controller (connect failure)\n"
+    assert said(run(place, *argv)) == (b"", failure.encode(), code)
 
 
 def test_slurm_exit_error_counts_where_there_is_no_bridge(place: Path):

@@ -23,6 +23,13 @@ def test_every_command_is_written_and_can_be_run(tmp_path: Path):
         "scontrol",
         "sinfo",
         "srun",
+        "sattach",
+        "sbcast",
+        "scrontab",
+        "sdiag",
+        "sprio",
+        "sshare",
+        "strigger",
     ]
     assert all(os.access(path, os.X_OK) for path in paths)
 

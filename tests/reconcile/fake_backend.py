@@ -82,6 +82,10 @@ class FakeBackend:
     async def forget(self, job_id: int, attempt: int) -> None:
         self._tell("forget", job_id, attempt)
 
+    def show(self, nodes: Sequence[Node]) -> None:
+        """From now on these."""
+        self._nodes = tuple(nodes)
+
     async def nodes(self) -> tuple[Node, ...]:
         return self._nodes
 

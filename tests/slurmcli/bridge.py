@@ -10,7 +10,7 @@ from bridge.core.job import Job, JobKey
 from bridge.core.state import Began, Ended, Event, Placed
 from bridge.core.users import Caller, User
 from bridge.service import Draft, Service
-from bridge.slurmcli import sacct, sacctmgr, scancel, scontrol, sinfo, squeue
+from bridge.slurmcli.router import COMMANDS
 from bridge.slurmcli.wire import Call, Reply
 from bridge.slurmcli.world import World
 from bridge.store import schema
@@ -23,15 +23,6 @@ ALICE = Caller(User("alice", 1001, 1001))
 BOB = Caller(User("bob", 1002, 1002))
 ROOT = Caller(User("root", 0, 0), is_operator=True)
 _USERS = {who: caller.user for caller in (ALICE, BOB, ROOT) for who in (caller.user.name, caller.user.uid)}
-
-_RUN = {
-    "sacct": sacct.run,
-    "sacctmgr": sacctmgr.run,
-    "scancel": scancel.run,
-    "scontrol": scontrol.run,
-    "sinfo": sinfo.run,
-    "squeue": squeue.run,
-}
 
 
 class Bridge:
@@ -65,7 +56,7 @@ class Bridge:
 
     async def run(self, *argv: str, caller: Caller = ALICE, **fields: Any) -> Reply:
         environ: Mapping[str, str] = {"TZ": "UTC", **fields.pop("environ", {})}
-        return await _RUN[argv[0]](self.world, caller, Call(tuple(argv[1:]), environ, **fields))
+        return await COMMANDS[argv[0]](self.world, caller, Call(tuple(argv[1:]), environ, **fields))
 
     async def out(self, *argv: str, **fields: Any) -> str:
         """Standard output of a command that has nothing to complain of."""

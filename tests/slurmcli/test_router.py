@@ -64,8 +64,8 @@ async def test_what_is_no_call_is_refused(bridge: Bridge, content: bytes):
 
 
 async def test_an_unknown_command(bridge: Bridge):
-    answer = await post(bridge, "sdiag", b"{}")
-    assert (answer.status_code, answer.json()["err"]) == (404, "sdiag: the bridge has no such command\n")
+    answer = await post(bridge, "sreport", b"{}")
+    assert (answer.status_code, answer.json()["err"]) == (404, "sreport: the bridge has no such command\n")
 
 
 async def test_the_commands_work_from_a_shell(bridge: Bridge, tmp_path: Path):

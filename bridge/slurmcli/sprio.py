@@ -1,0 +1,21 @@
+"""sprio at the server."""
+
+from adapters.slurm import clusters, sprio
+from adapters.slurm.answer import Answer
+from bridge.core.job import JobState
+from bridge.core.users import Caller
+from bridge.slurmcli.wire import Call, Reply
+from bridge.slurmcli.world import World, reply
+from bridge.store.records import JobQuery
+
+
+async def run(world: World, caller: Caller, call: Call) -> Reply:
+    query = sprio.read(call.argv, call.environ, world.uid_of)
+    if isinstance(query, Answer):
+        return reply(query)
+    cluster = clusters.choose("sprio", query.clusters, world.service.site.cluster_name)
+    if isinstance(cluster, Answer):
+        return reply(cluster)
+    jobs = await world.service.jobs(caller, JobQuery(states=frozenset({JobState.PENDING})))
+    answer = sprio.render(query, [job for job in jobs if sprio.matches(query, job)])
+    return reply(world.under_cluster(answer, cluster, header=query.header))
