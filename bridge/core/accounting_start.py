@@ -37,7 +37,8 @@ def _names_of_accounts(site: Site) -> list[str]:
     names = [*site.known_accounts, *(name for _, mine in site.accounts for name in mine)]
     if site.default_account is not None:
         names.append(site.default_account)
-    return list(dict.fromkeys(name.lower() for name in names))
+    # Slurm's root is there already, and above itself it would be without end.
+    return list(dict.fromkeys(name.lower() for name in names if name.lower() != accounting.ROOT))
 
 
 def add_qos(book: Book, qos: Qos) -> Book:
