@@ -147,6 +147,7 @@ def _check(arguments: "argparse.Namespace") -> int:
     elif found.server.tcp_host is not None and (keys / "tls.pem").exists():
         certificate = tls.given(keys / "tls.pem", keys / "tls.key")
         print(f"The certificate's SHA-256 fingerprint is {certificate.fingerprint}.")
+    reached = [_check_cluster(backend) for backend in found.backends if backend.kind == "kubernetes"]
     try:
         current, head = schema.current(found.store.url), schema.head()
     except BridgeError as error:
@@ -157,7 +158,28 @@ def _check(arguments: "argparse.Namespace") -> int:
     elif current != head:
         print(f"The database has the schema {current}, this release needs {head}: run `bridge db upgrade`.")
         return EXIT_REFUSED
-    return 0
+    return 0 if all(reached) else EXIT_REFUSED
+
+
+def _check_cluster(backend: "settings.Backend") -> bool:
+    import asyncio
+
+    from bridge.core.errors import BridgeError
+
+    try:
+        from bridge.backends.kubernetes import check
+        from bridge.backends.kubernetes.transport import Access
+
+        reach = backend.reach
+        access = Access(reach.kubeconfig, reach.context) if reach is not None else Access()
+        for line in asyncio.run(check.sentences(access, backend.profiles)):
+            print(line)
+        return True
+    except ImportError as error:
+        print(f"The backend {backend.name} needs the extra `bridge[kubernetes]`: {error}.")
+    except BridgeError as error:
+        print(f"The cluster of the backend {backend.name} cannot be asked: {error.sentence}.")
+    return False
 
 
 def _database(arguments: "argparse.Namespace") -> int:

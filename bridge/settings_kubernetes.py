@@ -41,6 +41,10 @@ def read_profile(partition_table: Table, partition: Partition) -> Profile:
         image=table.required_text("image", expected=expected),
         python=table.text("python", "/usr/bin/python3", expected="an absolute path", fits=os.path.isabs) or "",
         bridge_image=table.text("bridge_image", expected="the image that carries the agent"),
+        agent=cast(
+            Literal["auto", "image-volume", "init-container"],
+            table.choice("agent", "auto", ("auto", "image-volume", "init-container")),
+        ),
         pull_policy=cast(
             Literal["Always", "IfNotPresent", "Never"],
             table.choice("pull_policy", "IfNotPresent", ("Always", "IfNotPresent", "Never")),

@@ -26,6 +26,8 @@ def agent_variant(profile: Profile, capabilities: Capabilities) -> str:
     """How the agent gets into the pod."""
     if profile.bridge_image is None:
         return _ARCHIVE
+    if profile.agent != "auto":
+        return profile.agent
     return _IMAGE_VOLUME if capabilities.image_volume == "yes" else _INIT_CONTAINER
 
 
@@ -122,22 +124,60 @@ def _container(bundle: Bundle, profile: Profile, variant: str) -> Manifest:
 
 
 def _agent_command(profile: Profile, variant: str) -> list[str]:
-    if variant == _ARCHIVE:
-        return [profile.python, "-I", "-S", f"{names.AGENT_PATH}/{names.AGENT_FILE}", "run"]
-    return [f"{names.AGENT_PATH}/bin/bridge-agent", "run"]
+    python = profile.python if variant == _ARCHIVE else f"{names.AGENT_PATH}/bin/python3"
+    return [python, "-I", "-S", f"{names.AGENT_PATH}/{names.AGENT_FILE}", "run"]
 
 
 def _copier(group: Group, profile: Profile) -> Manifest:
-    """Copies agent and interpreter out of the bridge's image."""
+    """Copies agent and interpreter out of the bridge's image, where they lie in another place than in pods."""
     small = {"cpu": "100m", "memory": "64Mi"}
+    loader = ["/agent/lib/ld.so", "--library-path", "/agent/lib"]
     return {
         "name": "agent",
         "image": profile.bridge_image,
         "imagePullPolicy": profile.pull_policy,
-        "command": ["/agent/bin/bridge-agent", "copy", "/agent", "/copy"],
+        "command": [*loader, "/agent/bin/python3", "-I", "-S", "/agent/agent.pyz", "copy", "/agent", "/copy"],
         "resources": {"requests": small, "limits": dict(small)},
         "securityContext": _container_security(),
         "volumeMounts": [{"name": "agent", "mountPath": "/copy"}],
+    }
+
+
+def make_probe(profile: Profile) -> Manifest:
+    """A pod that succeeds where programs may be executed from an image volume."""
+    small = {"cpu": "50m", "memory": "64Mi"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "generateName": "bridge-probe-",
+            "namespace": profile.namespace,
+            "labels": {"app.kubernetes.io/managed-by": names.FIELD_MANAGER},
+        },
+        "spec": {
+            "restartPolicy": "Never",
+            "activeDeadlineSeconds": 120,
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "securityContext": {
+                "runAsUser": 65534,
+                "runAsNonRoot": True,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [
+                {
+                    "name": "probe",
+                    "image": profile.image,
+                    "imagePullPolicy": profile.pull_policy,
+                    "command": [f"{names.AGENT_PATH}/bin/python3", "-I", "-S", "-c", "import ssl, ctypes"],
+                    "resources": {"requests": small, "limits": dict(small)},
+                    "securityContext": _container_security(),
+                    "volumeMounts": [_agent_mount(_IMAGE_VOLUME)],
+                }
+            ],
+            "volumes": [_agent_volume(profile, _IMAGE_VOLUME, "")],
+            **_placement(profile),
+        },
     }
 
 
@@ -218,12 +258,9 @@ def _named(volumes: Iterable[Volume]) -> list[tuple[str, Volume]]:
 
 
 def _mounts(profile: Profile, variant: str) -> list[Manifest]:
-    agent: Manifest = {"name": "agent", "mountPath": names.AGENT_PATH, "readOnly": True}
-    if variant == _IMAGE_VOLUME:
-        agent["subPath"] = "agent"
     mounts: list[Manifest] = [
         {"name": "launch", "mountPath": names.LAUNCH_PATH, "readOnly": True},
-        agent,
+        _agent_mount(variant),
         {"name": "run", "mountPath": names.RUN_PATH},
         {"name": "shm", "mountPath": "/dev/shm"},  # noqa: S108 — the place itself
         # So that `id`, `cd ~` and getpass know the user in any image.
@@ -236,6 +273,13 @@ def _mounts(profile: Profile, variant: str) -> list[Manifest]:
             mount["subPath"] = volume.sub_path
         mounts.append(mount)
     return mounts
+
+
+def _agent_mount(variant: str) -> Manifest:
+    mount: Manifest = {"name": "agent", "mountPath": names.AGENT_PATH, "readOnly": True}
+    if variant == _IMAGE_VOLUME:
+        mount["subPath"] = "agent"
+    return mount
 
 
 def passwd_lines(group: Group) -> str:

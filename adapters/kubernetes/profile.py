@@ -31,6 +31,8 @@ class Profile:
     """Runs the agent where there is no bridge image; of the partition's image."""
     bridge_image: str | None = None
     """Carries agent and interpreter; None: the agent travels as a zip archive and `python` runs it."""
+    agent: Literal["auto", "image-volume", "init-container"] = "auto"
+    """How it comes out of the bridge image; auto: as a volume where a probe pod showed that it runs, else copied."""
     pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
     pull_secrets: tuple[str, ...] = ()
     node_selector: dict[str, str] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
     python agent.pyz run            the pod's command
     python agent.pyz control JSON   a wish for the monitor, by exec into the pod; prints its answer
+    python agent.pyz copy FROM TO   the agent's folder into another, for the container that brings it into the pod
 
 The bridge sees the pod, not its disk: the journal is copied to standard output line by line, and the end goes into
 the termination message. A pod is ended by SIGTERM to its first process; to the monitor that is the wish to stop.
@@ -14,6 +15,7 @@ import gzip
 import json
 import os
 import selectors
+import shutil
 import signal
 import socket
 import sys
@@ -419,5 +421,8 @@ def main(argv: List[str], library: str) -> int:
         return run(library)
     if argv[:1] == ["control"] and len(argv) == 2:
         return control(argv[1])
-    print("usage: run | control JSON", file=sys.stderr)
+    if argv[:1] == ["copy"] and len(argv) == 3:
+        shutil.copytree(argv[1], argv[2], symlinks=True, dirs_exist_ok=True, copy_function=shutil.copy)
+        return 0
+    print("usage: run | control JSON | copy FROM TO", file=sys.stderr)
     return 2

@@ -10,6 +10,7 @@ import json
 import os
 import ssl
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.error
@@ -55,13 +56,14 @@ class Cluster:
     def image(self, rootfs: str, name: str = "", environment: tuple[str, ...] = ()) -> str:
         """The image's reference; made from a root folder of `cluster rootfs` when it is asked for first."""
         reference = f"docker.io/test/{name or rootfs}:1"
+        python = {**os.environ, "PYTHON": sys.executable}
+        made = subprocess.run([SCRIPT, "rootfs", rootfs], check=True, stdout=subprocess.PIPE, text=True, env=python)
         marker = self.directory / f"image-{name or rootfs}"
-        if not marker.exists():
-            made = subprocess.run([SCRIPT, "rootfs", rootfs], check=True, stdout=subprocess.PIPE, text=True)
+        if not marker.exists() or marker.read_text() != made.stdout:
             words = [SCRIPT, "image", self.directory, reference, made.stdout.strip(), "/bin/sh"]
             env = {**os.environ, "IMAGE_ENVIRONMENT": "\n".join(environment)}
             subprocess.run(words, check=True, stdout=subprocess.DEVNULL, env=env)
-            marker.touch()
+            marker.write_text(made.stdout)
         return reference
 
     # ── the API ───────────────────────────────────────────────────────────────────────────────────

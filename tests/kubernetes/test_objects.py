@@ -463,7 +463,13 @@ class TestTheAgent:
             "name": "agent",
             "image": {"reference": "bridge:1", "pullPolicy": "IfNotPresent"},
         }
-        assert spec["containers"][0]["command"] == ["/bridge/agent/bin/bridge-agent", "run"]
+        assert spec["containers"][0]["command"] == [
+            "/bridge/agent/bin/python3",
+            "-I",
+            "-S",
+            "/bridge/agent/agent.pyz",
+            "run",
+        ]
         assert "initContainers" not in spec
 
     def test_is_copied_by_an_init_container_elsewhere(self) -> None:
@@ -475,7 +481,10 @@ class TestTheAgent:
                 "name": "agent",
                 "image": "bridge:1",
                 "imagePullPolicy": "IfNotPresent",
-                "command": ["/agent/bin/bridge-agent", "copy", "/agent", "/copy"],
+                "command": [
+                    *("/agent/lib/ld.so", "--library-path", "/agent/lib"),
+                    *("/agent/bin/python3", "-I", "-S", "/agent/agent.pyz", "copy", "/agent", "/copy"),
+                ],
                 "resources": {"requests": small, "limits": small},
                 "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
                 "volumeMounts": [{"name": "agent", "mountPath": "/copy"}],

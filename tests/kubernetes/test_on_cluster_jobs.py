@@ -102,6 +102,42 @@ hostname' | sort
             assert (bridge.ends_as(job), bridge.output(job)) == ("COMPLETED 0:0", "hello\nhello\n")
 
 
+class TestAnyImage:
+    """The agent of the bridge's image, with an interpreter of its own."""
+
+    SCRIPT = """#!/bin/sh
+id -un
+[ -e /usr/bin/python3 ] || echo no python
+srun -n2 sh -c 'echo rank $SLURM_PROCID' | sort
+export LD_PRELOAD=/nowhere.so LD_LIBRARY_PATH=/nowhere PYTHONHOME=/nowhere PYTHONPATH=/nowhere
+srun -n1 /bin/sh -c 'echo $PYTHONHOME' 2>/dev/null
+"""
+
+    @pytest.mark.parametrize("image", ["debian", "busybox"])
+    @pytest.mark.parametrize("agent", ["image-volume", "init-container"])
+    def test_runs_scripts_and_steps(self, cluster: Cluster, image: str, agent: str) -> None:
+        values = {"image": cluster.image(image), "bridge_image": cluster.image("bridge"), "agent": agent}
+        with world.a_bridge(cluster, **{name: f'"{value}"' for name, value in values.items()}) as bridge:
+            job = bridge.sbatch("-n2", script=self.SCRIPT)
+            assert bridge.ends_as(job, 60) == "COMPLETED 0:0", bridge.output(job)
+            lines = bridge.output(job).splitlines()
+            assert lines == [bridge.user.name, "no python", "rank 0", "rank 1", "/nowhere"]
+
+    def test_comes_as_a_volume_once_a_probe_has_shown_that_it_runs(self, cluster: Cluster) -> None:
+        with world.a_bridge(cluster, bridge_image=f'"{cluster.image("bridge")}"') as bridge:
+            bridge_log = bridge.log
+            cluster.until(lambda: "whether agents come as image volumes answer=yes" in bridge_log.read_text())
+            gate = bridge.gate()
+            job = bridge.sbatch(script=f"#!/bin/sh\n{gate.wait}\n")
+            bridge.runs(job)
+            volumes = first_pod(cluster, bridge, job)["spec"]["volumes"]
+            assert [volume["image"]["reference"] for volume in volumes if "image" in volume] == [
+                cluster.image("bridge")
+            ]
+            gate.open()
+            assert bridge.ends_as(job) == "COMPLETED 0:0"
+
+
 class TestAfterTheEnd:
     def test_nothing_is_left_in_the_cluster(self, cluster: Cluster, on_cluster: Bridge) -> None:
         jobs = [on_cluster.sbatch("-N2", script="#!/bin/sh\nsrun true\n"), on_cluster.wrap("exit 3")]

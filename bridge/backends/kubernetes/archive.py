@@ -15,7 +15,9 @@ import sys
 import zipfile
 
 archive, library = os.path.dirname(os.path.abspath(__file__)), "/bridge/run/lib"
-if not os.path.isdir(library):
+if sys.argv[1:2] == ["copy"]:
+    library = archive
+elif not os.path.isdir(library):
     # Commands of the job are run by path, and by Pythons that are started often: from files, not from the archive.
     part = library + ".part"
     zipfile.ZipFile(archive).extractall(part)

@@ -117,6 +117,17 @@ class KubernetesBackend:
                 raise
             raise Unavailable(f"the Kubernetes cluster cannot be used: {error.sentence}") from error
         self._spawn(self._keep_time())
+        self._spawn(self._probe_image_volumes())
+
+    async def _probe_image_volumes(self) -> None:
+        """Until the answer is there the agent is copied. One partition stands for all: the cluster's runtime is one."""
+        probed = next((one for one in self._profiles.values() if one.bridge_image is not None), None)
+        if probed is None:
+            return
+        with contextlib.suppress(BridgeError):
+            answer = await discovery.image_volumes_work(self._transport, probed)
+            self._capabilities = replace(self._capabilities, image_volume=answer)
+            log.info("whether agents come as image volumes", extra={"answer": answer})
 
     async def close(self) -> None:
         tasks = [*self._tasks, *self._logs.values()]

@@ -8,13 +8,15 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from adapters.kubernetes import names
+from adapters.kubernetes import names, pod
 from adapters.kubernetes.capabilities import Answer, Capabilities
+from adapters.kubernetes.profile import Profile
 from bridge.backends.kubernetes.transport import Exists, Transport
 from bridge.core.errors import Gone, Refused
 
 Json = dict[str, Any]
 
+_PROBE_SECONDS = 120.0
 _AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
 
 
@@ -35,6 +37,28 @@ async def discover(transport: Transport, namespace: str) -> Capabilities:
             await _all_nodes_keep_groups(transport),
         ),
     )
+
+
+async def image_volumes_work(transport: Transport, profile: Profile) -> Answer:
+    """By a pod that uses one. `unknown` when it was not let through or did not end in time."""
+    manifest = pod.make_probe(profile)
+    pods = f"/api/v1/namespaces/{profile.namespace}/pods"
+    try:
+        made = await transport.create(pods, manifest)
+    except Refused:
+        return "unknown"
+    path = f"{pods}/{made['metadata']['name']}"
+    try:
+        async with asyncio.timeout(_PROBE_SECONDS):
+            while True:
+                phase = ((await transport.get(path)).get("status") or {}).get("phase")
+                if phase in ("Succeeded", "Failed"):
+                    return "yes" if phase == "Succeeded" else "no"
+                await asyncio.sleep(0.5)
+    except (TimeoutError, Gone):
+        return "unknown"
+    finally:
+        await transport.delete(path, grace_seconds=0)
 
 
 async def _served(transport: Transport) -> dict[tuple[str, str], set[str]] | None:
