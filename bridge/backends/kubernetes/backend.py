@@ -714,22 +714,18 @@ def _agent_words(pod: Json) -> list[str]:
     return [str(word) for word in pod["spec"]["command"][:-1]]
 
 
+_META = (
+    *("name", "namespace", "uid", "labels", "annotations", "finalizers", "ownerReferences"),
+    *("creationTimestamp", "deletionTimestamp"),
+)
+"""Of an object's metadata what is looked at."""
+
+
 # ── small pictures ────────────────────────────────────────────────────────────────────────────────
 
 
 def _small_meta(item: Json) -> Json:
-    meta = item["metadata"]
-    wanted = (
-        "name",
-        "namespace",
-        "uid",
-        "labels",
-        "annotations",
-        "finalizers",
-        "deletionTimestamp",
-        "creationTimestamp",
-    )
-    return {name: meta[name] for name in wanted if name in meta}
+    return {name: item["metadata"][name] for name in _META if name in item["metadata"]}
 
 
 def _small_job(job: Json) -> Json:

@@ -1,0 +1,335 @@
+"""Starting, stopping and forgetting as requests, with a stand-in for the API server that can lose answers."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from adapters.kubernetes import names
+from bridge.backends.kubernetes import transport as transport_module
+from bridge.backends.kubernetes.backend import KubernetesBackend
+from bridge.backends.kubernetes.transport import Access
+from bridge.backends.port import Sighting
+from bridge.core.errors import Gone, Refused, Unavailable
+from bridge.core.nodes import Node
+from tests.kubernetes.fake_api import FakeApi, a_list, served, status_of, until
+from tests.kubernetes.makers import a_group, a_profile, a_task
+
+SECRETS, CORE = "/api/v1/namespaces/hpc/secrets", "/api/v1/namespaces/hpc"
+JOBS = "/apis/batch/v1/namespaces/hpc/jobs"
+NAME = "job-12-1-abcd1234"
+LABELS = {names.INSTANCE: "abcd1234", names.GROUP: NAME, names.JOB: "12", names.ATTEMPT: "1"}
+
+
+async def for_ever(request: Any) -> Any:
+    await asyncio.Event().wait()
+
+
+def an_object(name: str, **fields: Any) -> dict[str, Any]:
+    annotations = {names.MEMBERS: "12.1", names.PARTITION: "main"}
+    meta = {"namespace": "hpc", "name": name, "uid": f"uid-{name}", "resourceVersion": "5", "labels": LABELS}
+    return {"metadata": {**meta, "annotations": annotations, **fields}}
+
+
+def a_job(**fields: Any) -> dict[str, Any]:
+    owner = {"apiVersion": "v1", "kind": "Secret", "name": f"{NAME}-t1", "uid": f"uid-{NAME}-t1"}
+    return {**an_object(NAME, ownerReferences=[owner]), "status": {}, **fields}
+
+
+def a_pod(name: str = "p", **status: Any) -> dict[str, Any]:
+    found = an_object(name, creationTimestamp="2023-11-14T22:13:20Z", finalizers=[names.FINALIZER])
+    found["metadata"]["annotations"]["batch.kubernetes.io/job-completion-index"] = "0"
+    spec = {"nodeName": "n1", "containers": [{"command": ["/usr/bin/python3", "agent.pyz", "run"]}]}
+    return {**found, "spec": spec, "status": {"phase": "Pending", **status}}
+
+
+class World:
+    """A backend on a stand-in; `api` says what it is asked."""
+
+    def __init__(self, api: FakeApi, backend: KubernetesBackend) -> None:
+        self.api, self.backend = api, backend
+        self.seen: dict[tuple[int, int], Sighting] = {}
+        self.full: list[set[tuple[int, int]]] = []
+
+    async def listen(self) -> None:
+        async for observation in self.backend.observe():
+            for sighting in observation.sightings:
+                self.seen[sighting.job_id, sighting.attempt] = sighting
+            if observation.full:
+                self.full.append({(one.job_id, one.attempt) for one in observation.sightings})
+
+    def asked(self, *methods: str) -> list[tuple[str, str]]:
+        return [(method, path) for method, path, _, _ in self.api.calls if method in methods]
+
+    def posted(self, path: str) -> list[dict[str, Any]]:
+        return [body for method, where, _, body in self.api.calls if (method, where) == ("POST", path)]
+
+
+def prepare(api: FakeApi) -> None:
+    """An empty cluster that takes what it is given."""
+    api.on("GET", "/version", (200, {"gitVersion": "v1.37.2"}))
+    for path in ("/api", "/apis"):
+        api.on("GET", path, (200, {"items": []}))
+    api.on("GET", "/api/v1/nodes", a_list(), a_list(), for_ever)
+    for path in (f"{CORE}/pods", JOBS, f"{CORE}/events"):
+        api.on("GET", path, a_list(), for_ever)
+    api.on("GET", SECRETS, a_list())
+    api.on("DELETE", SECRETS, (200, {"items": []}))
+    api.on("POST", f"{CORE}/configmaps", (201, {"metadata": {}}))
+    api.on("POST", SECRETS, _taken)
+    api.on("POST", JOBS, _taken)
+
+
+async def _taken(request: Any) -> Any:
+    body = await request.json()
+    body["metadata"]["uid"] = f"uid-{body['metadata']['name']}"
+    return web.json_response(body, status=201)
+
+
+def run(
+    folder: Path, scenario: Callable[[World], Awaitable[None]], more: Callable[[FakeApi], None] | None = None
+) -> None:
+    async def whole() -> None:
+        async with served(folder) as (api, _), _opened(folder, api, more) as world:
+            await scenario(world)
+
+    asyncio.run(whole())
+
+
+@contextlib.asynccontextmanager
+async def _opened(folder: Path, api: FakeApi, more: Callable[[FakeApi], None] | None) -> AsyncIterator[World]:
+    prepare(api)
+    if more is not None:
+        more(api)
+    profiles = {"main": a_profile()}
+    backend = KubernetesBackend("k8s", Access(str(folder / "kubeconfig")), "abcd1234", profiles, [Node("n1", 4, 8000)])
+    await backend.open()
+    world = World(api, backend)
+    listener = asyncio.create_task(world.listen())
+    await until(lambda: world.full)
+    try:
+        yield world
+    finally:
+        listener.cancel()
+        await asyncio.gather(listener, return_exceptions=True)
+        await backend.close()
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport_module, "_TRIES", 1)
+
+
+class TestAStart:
+    def test_makes_the_secret_first_and_everything_else_its_own(self, tmp_path: Path) -> None:
+        async def scenario(world: World) -> None:
+            await world.backend.start([a_group()])
+            (secret,), (job,) = world.posted(SECRETS), world.posted(JOBS)
+            assert job["metadata"]["name"] == NAME and secret["metadata"]["name"].startswith(f"{NAME}-")
+            assert [(one["kind"], one["name"], one["uid"]) for one in job["metadata"]["ownerReferences"]] == [
+                ("Secret", secret["metadata"]["name"], f"uid-{secret['metadata']['name']}")
+            ]
+            assert world.asked("POST")[-2:] == [("POST", SECRETS), ("POST", JOBS)]
+
+        run(tmp_path, scenario)
+
+    def test_that_is_repeated_asks_nothing(self, tmp_path: Path) -> None:
+        async def scenario(world: World) -> None:
+            await world.backend.start([a_group()])
+            before = len(world.api.calls)
+            await world.backend.start([a_group(key="11" * 16)])
+            assert len(world.api.calls) == before
+
+        run(tmp_path, scenario)
+
+    def test_whose_answer_was_lost_counts_when_its_job_is_there(self, tmp_path: Path) -> None:
+        async def scenario(world: World) -> None:
+            world.api.on("POST", JOBS, (500, status_of(500, "lost")))
+            with pytest.raises(Unavailable):
+                await world.backend.start([a_group()])
+            (secret,) = world.posted(SECRETS)
+            made = a_job()
+            made["metadata"]["ownerReferences"][0]["name"] = secret["metadata"]["name"]
+            world.api.on("GET", f"{JOBS}/{NAME}", (200, made))
+            await world.backend.start([a_group(key="11" * 16)])
+            assert (len(world.posted(SECRETS)), len(world.posted(JOBS))) == (1, 1)
+
+        run(tmp_path, scenario)
+
+    def test_that_came_to_nothing_is_taken_back_before_another_is_made(self, tmp_path: Path) -> None:
+        """So that a Job that is made too late finds no Secret."""
+
+        async def scenario(world: World) -> None:
+            world.api.on("POST", JOBS, (500, status_of(500, "lost")), _taken)
+            with pytest.raises(Unavailable):
+                await world.backend.start([a_group()])
+            await world.backend.start([a_group()])
+            first, second = (secret["metadata"]["name"] for secret in world.posted(SECRETS))
+            assert first != second
+            assert world.asked("DELETE") == [("DELETE", f"{SECRETS}/{first}")]
+            order = world.asked("POST", "DELETE")
+            assert order.index(("DELETE", f"{SECRETS}/{first}")) < len(order) - 2
+
+        run(tmp_path, scenario)
+
+    def test_meets_an_older_job_of_its_name_and_waits(self, tmp_path: Path) -> None:
+        async def scenario(world: World) -> None:
+            world.api.on("POST", JOBS, (409, status_of(409, "already exists", reason="AlreadyExists")))
+            world.api.on("GET", f"{JOBS}/{NAME}", (200, a_job()))
+            with pytest.raises(Unavailable, match=f"an older Job {NAME} is still being removed"):
+                await world.backend.start([a_group()])
+
+        run(tmp_path, scenario)
+
+    def test_that_the_cluster_refuses_leaves_nothing_and_says_why(self, tmp_path: Path) -> None:
+        async def scenario(world: World) -> None:
+            told = 'jobs.batch "x" is forbidden: exceeded quota: small'
+            world.api.on("POST", JOBS, (403, status_of(403, told, reason="Forbidden")))
+            with pytest.raises(Refused, match="exceeded quota: small"):
+                await world.backend.start([a_group()])
+            (secret,) = world.posted(SECRETS)
+            assert world.asked("DELETE") == [("DELETE", f"{SECRETS}/{secret['metadata']['name']}")]
+
+        run(tmp_path, scenario)
+
+    def test_of_several_groups_goes_on_when_one_is_refused(self, tmp_path: Path) -> None:
+        async def scenario(world: World) -> None:
+            with pytest.raises(Refused, match="the partition nowhere has no place on Kubernetes"):
+                await world.backend.start([a_group(partition="nowhere", job_id=13), a_group()])
+            assert len(world.posted(JOBS)) == 1
+
+        run(tmp_path, scenario)
+
+    def test_of_array_tasks_makes_one_job(self, tmp_path: Path) -> None:
+        async def scenario(world: World) -> None:
+            await world.backend.start([a_task(0), a_task(1), a_task(2)])
+            assert [job["spec"]["completions"] for job in world.posted(JOBS)] == [3]
+            assert sorted(world.backend._attempts) == [(21, 1), (22, 1), (23, 1)]
+
+        run(tmp_path, scenario)
+
+
+class TestAtOpening:
+    def test_starts_that_were_cut_short_are_taken_back(self, tmp_path: Path) -> None:
+        def more(api: FakeApi) -> None:
+            api.on("GET", SECRETS, a_list(an_object(f"{NAME}-t1"), an_object("job-13-1-abcd1234-t2")))
+            api.on("GET", JOBS, a_list(a_job()), for_ever)
+
+        async def scenario(world: World) -> None:
+            assert world.asked("DELETE") == [("DELETE", f"{SECRETS}/job-13-1-abcd1234-t2")]
+            assert world.full == [{(12, 1)}]
+
+        run(tmp_path, scenario, more)
+
+    def test_an_attempt_is_known_by_its_pod_alone(self, tmp_path: Path) -> None:
+        """Its Job was deleted while the bridge was away; the finalizer has kept the pod."""
+        word = {"exitCode": 137, "reason": "Error", "finishedAt": "2023-11-14T22:13:20Z"}
+        ended = [{"name": "job", "state": {"terminated": word}}]
+
+        def more(api: FakeApi) -> None:
+            api.on("GET", f"{CORE}/pods", a_list(a_pod(phase="Failed", containerStatuses=ended)), for_ever)
+
+        async def scenario(world: World) -> None:
+            assert world.seen[12, 1].phase == "lost"
+
+        run(tmp_path, scenario, more)
+
+
+class TestAStop:
+    def test_before_there_is_a_pod_takes_everything_back(self, tmp_path: Path) -> None:
+        async def scenario(world: World) -> None:
+            await world.backend.start([a_group()])
+            (secret,) = world.posted(SECRETS)
+            world.api.on("GET", f"{CORE}/pods", a_list())
+            await world.backend.stop(12, 1, "cancel")
+            assert world.asked("DELETE") == [
+                ("DELETE", f"{SECRETS}/{secret['metadata']['name']}"),
+                ("DELETE", f"{JOBS}/{NAME}"),
+            ]
+            await until(lambda: (12, 1) in world.seen)
+            assert world.seen[12, 1].phase == "not_started"
+
+        run(tmp_path, scenario)
+
+    def test_ends_the_first_pod_and_no_other_of_that_name(self, tmp_path: Path) -> None:
+        def more(api: FakeApi) -> None:
+            api.on("GET", f"{CORE}/pods", a_list(a_pod()), for_ever)
+
+        async def scenario(world: World) -> None:
+            await world.backend.stop(12, 1, "cancel")
+            ((_, path, _, body),) = [call for call in world.api.calls if call[0] == "DELETE"]
+            assert (path, body["preconditions"]) == (f"{CORE}/pods/p", {"uid": "uid-p"})
+
+        run(tmp_path, scenario, more)
+
+    def test_of_what_is_unknown_removes_a_start_that_was_cut_short(self, tmp_path: Path) -> None:
+        async def scenario(world: World) -> None:
+            await world.backend.stop(12, 1, "cancel")
+            ((_, path, query, _),) = [call for call in world.api.calls if call[0] == "DELETE"]
+            assert (path, query) == (SECRETS, {"labelSelector": f"bridge.hpc/group={NAME}"})
+            await until(lambda: len(world.full) == 2)
+
+        run(tmp_path, scenario)
+
+
+class TestForgetting:
+    def test_lets_the_pod_go_and_the_secret_with_all_that_it_owns(self, tmp_path: Path) -> None:
+        def more(api: FakeApi) -> None:
+            api.on("GET", f"{CORE}/pods", a_list(a_pod(phase="Succeeded")), for_ever)
+            api.on("GET", JOBS, a_list(a_job()), for_ever)
+            api.on("PATCH", f"{CORE}/pods/p", (200, {"metadata": {}}))
+
+        async def scenario(world: World) -> None:
+            await world.backend.forget(12, 1)
+            assert world.asked("PATCH", "DELETE") == [("PATCH", f"{CORE}/pods/p"), ("DELETE", f"{SECRETS}/{NAME}-t1")]
+            (change,) = [body for method, _, _, body in world.api.calls if method == "PATCH"]
+            assert change == {
+                "metadata": {"uid": "uid-p", "$deleteFromPrimitiveList/finalizers": ["bridge.hpc/end-is-committed"]}
+            }
+
+        run(tmp_path, scenario, more)
+
+    def test_what_the_cluster_still_says_of_it_is_no_news(self, tmp_path: Path) -> None:
+        late = {"type": "MODIFIED", "object": a_pod(phase="Succeeded")}
+        go_on = asyncio.Event()
+
+        async def then_modified(request: Any) -> Any:
+            await go_on.wait()
+            return web.Response(text=json.dumps(late) + "\n")
+
+        def more(api: FakeApi) -> None:
+            api.on("GET", f"{CORE}/pods", a_list(a_pod(phase="Succeeded")), then_modified, for_ever)
+
+        async def scenario(world: World) -> None:
+            await world.backend.forget(12, 1)
+            world.seen.clear()
+            asked = len(world.api.calls)
+            go_on.set()
+            await until(lambda: len(world.api.calls) > asked)  # the next watch: the event has been taken in
+            assert (world.seen, world.backend._attempts) == ({}, {})
+
+        run(tmp_path, scenario, more)
+
+
+class TestWishes:
+    def test_of_an_attempt_that_has_ended_or_is_unknown_are_gone(self, tmp_path: Path) -> None:
+        async def scenario(world: World) -> None:
+            with pytest.raises(Gone):
+                await world.backend.signal(12, 1, 10, "batch")
+
+        run(tmp_path, scenario)
+
+    def test_of_one_that_has_not_started_are_to_be_repeated(self, tmp_path: Path) -> None:
+        def more(api: FakeApi) -> None:
+            api.on("GET", f"{CORE}/pods", a_list(a_pod()), for_ever)
+
+        async def scenario(world: World) -> None:
+            with pytest.raises(Unavailable, match="does not run yet"):
+                await world.backend.set_time_limit(12, 1, 60)
+
+        run(tmp_path, scenario, more)
