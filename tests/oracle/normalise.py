@@ -30,7 +30,7 @@ FORMS: dict[str, tuple[str, str]] = {
     "NODES": (r"n[\d,\[\]n-]+", "the same of several"),
     "HOW": (r"Main|Backfill|Submit", "which of the scheduler's passes came first"),
     "UNLIMITED": (r"UNLIMITED|365-00:00:00", "a real Slurm shows either, with neither --time nor a partition's limit"),
-    "PID": (r"\d+", "process ids are the host's"),
+    "PID": (r" *\d+", "process ids are the host's; bash sets short ones to the right"),
     "SID": (r"\d+", "session ids are the host's"),
     "LOAD": (r"(?:\d+\.\d\d|N/A)", "the host's load"),
     "MB": (r"(?:\d+|N/A)", "the host's free memory"),
@@ -50,7 +50,11 @@ FORMS: dict[str, tuple[str, str]] = {
 LITERALS: tuple[tuple[re.Pattern[str], str, str], ...] = (
     # (what stands in a recording, what may stand in its place, why)
     (re.compile(r"\b25\.11\.8\b"), r"25\.11\.\d+", "Slurm's own version: every release of 25.11 speaks the same words"),
+    (re.compile(r" Port=\d+"), r"(?: Port=\d+)?", "told of a node whose daemon has another port than Slurm's own"),
 )
+
+SCRIPT = (re.compile(r"\{SPOOL\}/\S+/slurm_script"), r"/\S+/slurm_script", "where a site keeps its copy of a script")
+"""Placeholders and all: how the folders in between are named is the site's too."""
 
 CUT = "…"
 """Ends a text of which the recording holds the beginning only."""
@@ -97,6 +101,9 @@ class _Pattern:
         self.checks: dict[str, Callable[[str], bool]] = {}
 
     def of(self, text: str) -> str:
+        script = SCRIPT[0].search(text)
+        if script is not None:
+            return self.of(text[: script.start()]) + SCRIPT[1] + self.of(text[script.end() :])
         parts, at = [], 0
         for match in _PLACEHOLDER.finditer(text):
             form = self._form(*match.groups())
