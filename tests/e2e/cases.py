@@ -9,16 +9,19 @@
     [request]   fields that the request must have; `component.x` of its first component. "none": not given
     [refused]   code and stderr of sbatch
     [ends]      state (COMPLETED), exit_code (0:0), reason; tasks = {index = "STATE E:S"} of an array;
-                every other key is a file with its text. `{id}`, `{cwd}`, `{user}` stand for themselves,
-                `{any}` for any text. Files not named must not be there.
+                every other key is a file with its text. `{id}`, `{cwd}`, `{user}` stand for themselves, `{n1}` for
+                what that node of the job is called inside of it, `{nodes}` for the list of them, `{any}` for any
+                text. Files not named must not be there.
 """
 
 import dataclasses
 import re
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from adapters.slurm import hostlist
 from bridge.core import indexset, request
 
 DIRECTORY = Path(__file__).resolve().parents[1] / "scripts"
@@ -116,9 +119,15 @@ def plain(value: Any) -> Any:
     return value
 
 
-def differences_of_files(case: Case, directory: Path, *, job_id: int, user: str, missing_ok: bool = False) -> list[str]:
-    """What stands in the directory, compared with what must; the script's own file only where it is named."""
-    put = {"{id}": str(job_id), "{cwd}": str(directory), "{user}": user}
+def differences_of_files(
+    case: Case, directory: Path, *, job_id: int, user: str, nodes: Sequence[str] = (), called: Sequence[str] = ()
+) -> list[str]:
+    """What stands in the directory, compared with what must; the script's own file only where it is named.
+
+    `nodes`: the job's; `called`: the same, as they are called inside of it.
+    """
+    put = {"{id}": str(job_id), "{cwd}": str(directory), "{user}": user, "{nodes}": hostlist.compress(list(called))}
+    put |= {f"{{{node}}}": inside for node, inside in zip(nodes, called, strict=True)}
     expected = {_put(name, put): _put(text, put) for name, text in case.files.items()}
     found = {str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file()}
     if case.script_name not in expected:

@@ -10,6 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from adapters.slurm import hostlist
 from tests.e2e import cases, harness, reference
 
 LONGER_THERE = ("time-days-and-hours",)
@@ -40,8 +41,12 @@ def main(names: list[str]) -> int:
         else:
             submitted.append((case, directory, int(ran.out.split()[-1])))
     for case, directory, job_id in submitted:
-        told = cases.differences_of_end(case, _wait(slurm, job_id))
-        told += cases.differences_of_files(case, directory, job_id=job_id, user=slurm.user.name)
+        records = _wait(slurm, job_id)
+        told = cases.differences_of_end(case, records)
+        nodes = list(hostlist.expand(records[0]["NodeList"]))
+        told += cases.differences_of_files(
+            case, directory, job_id=job_id, user=slurm.user.name, nodes=nodes, called=nodes
+        )
         problems += [f"{case.name}: {problem}" for problem in told]
     shutil.rmtree(root)
     print("\n".join([*problems, f"{len(submitted)} jobs, {len(problems)} differences"]))

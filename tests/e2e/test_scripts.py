@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.slurm import hostlist
 from adapters.slurm import request as sbatch
 from bridge import settings, settings_cluster
 from bridge.core import users
@@ -55,7 +56,10 @@ def test_a_script_ends_and_writes_as_it_must(
     job_id = int(ran.out.split()[-1])
     records = each_bridge.wait(job_id)
     problems = cases.differences_of_end(case, records)
-    problems += cases.differences_of_files(case, directory, job_id=job_id, user=each_bridge.user.name)
+    nodes = list(hostlist.expand(records[0]["NodeList"])) if len(records) == 1 else []
+    called = each_bridge.called(job_id, *nodes)
+    who = each_bridge.user.name
+    problems += cases.differences_of_files(case, directory, job_id=job_id, user=who, nodes=nodes, called=called)
     assert problems == [], each_bridge.log_end(5)
 
 
