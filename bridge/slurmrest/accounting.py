@@ -235,7 +235,8 @@ class Accounting:
         wanted_qos = query.listed("qos")
         if wanted_qos is not None and not set(wanted_qos) & set(book.granted_qos(one)):
             return False
-        return not query.is_true("Filter to only defaults") or one.is_default
+        only_defaults = query.is_true("Filter to only defaults") or query.is_true("only_defaults")
+        return not only_defaults or one.is_default
 
     async def qos(self, ask: Ask) -> Reply:
         query = queries.read(ask, "op_handler_qos")

@@ -143,7 +143,7 @@ class Jobs:
                 ask.said.error("Unknown signal (null)", envelope.SUCCESS, "#/signal/")
                 return Reply({"status": []})
         failed = await self.kill(ask, word, selected, None if number == 9 else number, flags)
-        return Reply({"status": failed} if ask.version > 41 or failed == [] else {})
+        return Reply({"status": failed})
 
     async def delete_many(self, ask: Ask) -> Reply:
         body = parsing.load(ask.body)

@@ -60,7 +60,7 @@ class NotRead(Failed):
 
 def read(ask: Ask, source: str) -> Query:
     """Unknown parameters are warned of, unknown words of flags are errors that stop nothing."""
-    known = ask.path.query or {}
+    known = ask.path.query.of_version(ask.version)
     found: dict[str, Any] = {}
     for name, shape in known.items():
         if name in ask.query:

@@ -675,7 +675,7 @@ KILLED = Record(
         "federation": Record("", {"sibling": TEXT}),
     },
 )
-KILL_ANSWER = answer("openapi_kill_job_resp", {"status": List(KILLED)})
+KILL_ANSWER = answer("openapi_kill_job_resp", {"status": since(42, List(KILLED))})
 KILL_MANY_ANSWER = answer("openapi_kill_jobs_resp", {"status": List(KILLED)})
 CHANGED = Record(
     "job_array_response_msg_entry",

@@ -61,7 +61,7 @@ def _operation(one: Path, version: int, components: Components) -> Json:
             *({"in": "path", "name": name, "required": True, "schema": {"type": "string"}} for name in one.parameters),
             *(
                 {"in": "query", "name": name, "required": False, "schema": _of_parameter(shape, version)}
-                for name, shape in (one.query or {}).items()
+                for name, shape in one.query.of_version(version).items()
             ),
         ],
         "responses": {

@@ -4,10 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from adapters.slurm.rest.shapes import TEXT, Record, Shape, Text
+from adapters.slurm.rest.shapes import TEXT, Record, Text
 
 Half = Literal["slurm", "slurmdb", "util"]
 Method = Literal["GET", "POST", "DELETE"]
+
+
+NO_QUERY = Record("", {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +23,7 @@ class Path:
     """`get_job`; with half and version it names the operation: `slurm_v0044_get_job`."""
     summary: str
     answer: Record
-    query: Mapping[str, Shape] | None = None
+    query: Record = NO_QUERY
     query_parser: str = ""
     """slurmrestd's name for the query, in warnings of unknown parameters."""
     body: Record | None = None

@@ -6,7 +6,7 @@ from adapters.slurm.rest import accounts, cluster, diagnostics, history, jobs, k
 from adapters.slurm.rest.description import DESCRIPTION
 from adapters.slurm.rest.job_words import KILL_FLAGS, SHOW_FLAGS, STATE
 from adapters.slurm.rest.paths import SWITCH, TIME, Path
-from adapters.slurm.rest.shapes import BOOLEAN, TEXT, Flags, Shape
+from adapters.slurm.rest.shapes import BOOLEAN, TEXT, Field, Flags, Record, Shape, since, until
 
 _JOBS_EMPTY = {"jobs": [], "last_backfill": 0, "last_update": 0}
 
@@ -26,7 +26,7 @@ _CONTROLLER = (
     ),
     Path(
         *("slurm", "GET", "nodes", "get_nodes", "all nodes", nodes.NODES_ANSWER),
-        query=_LOOK,
+        query=Record("", _LOOK),
         query_parser="OPENAPI_NODES_QUERY",
         slash=True,
         failure="Failure to query nodes",
@@ -34,7 +34,7 @@ _CONTROLLER = (
     ),
     Path(
         *("slurm", "GET", "node/{node_name}", "get_node", "one node", nodes.NODES_ANSWER),
-        query=_LOOK,
+        query=Record("", _LOOK),
         query_parser="OPENAPI_NODES_QUERY",
         failure="Failure to query node {node_name}",
         source="_dump_nodes",
@@ -47,20 +47,20 @@ _CONTROLLER = (
     ),
     Path(
         *("slurm", "GET", "partitions", "get_partitions", "all partitions", nodes.PARTITIONS_ANSWER),
-        query=_LOOK,
+        query=Record("", _LOOK),
         query_parser="OPENAPI_PARTITIONS_QUERY",
         slash=True,
     ),
     Path(
         *("slurm", "GET", "partition/{partition_name}", "get_partition", "one partition", nodes.PARTITIONS_ANSWER),
-        query=_LOOK,
+        query=Record("", _LOOK),
         query_parser="OPENAPI_PARTITIONS_QUERY",
         failure="Unable to query partitions",
         source="op_handler_partition",
     ),
     Path(
         *("slurm", "GET", "reservations", "get_reservations", "all reservations", nodes.RESERVATIONS_ANSWER),
-        query={"update_time": TIME},
+        query=Record("", {"update_time": TIME}),
         query_parser="OPENAPI_RESERVATION_QUERY",
         slash=True,
         failure="Unable to query reservations",
@@ -69,7 +69,7 @@ _CONTROLLER = (
     Path(
         *("slurm", "GET", "reservation/{reservation_name}", "get_reservation", "one reservation"),
         nodes.RESERVATIONS_ANSWER,
-        query={"update_time": TIME},
+        query=Record("", {"update_time": TIME}),
         query_parser="OPENAPI_RESERVATION_QUERY",
         failure="Unable to query reservations",
         source="slurm_load_reservations()",
@@ -83,7 +83,7 @@ _CONTROLLER = (
     ),
     Path(
         *("slurm", "GET", "shares", "get_shares", "shares of associations", cluster.SHARES_ANSWER),
-        query={"accounts": TEXT, "users": TEXT},
+        query=Record("", {"accounts": TEXT, "users": TEXT}),
         query_parser="SHARES_REQ_MSG",
         failure="slurm_associations_get_shares() failed: GET",
         source="_dump_shares",
@@ -107,7 +107,7 @@ _CONTROLLER = (
 _JOBS = (
     Path(
         *("slurm", "GET", "jobs", "get_jobs", "all jobs that the controller remembers", jobs.JOBS_ANSWER),
-        query={"update_time": TIME, "flags": SHOW_FLAGS},
+        query=Record("", {"update_time": TIME, "flags": SHOW_FLAGS}),
         query_parser="OPENAPI_JOB_INFO_QUERY",
         slash=True,
         failure="Unable to query jobs",
@@ -116,7 +116,7 @@ _JOBS = (
     ),
     Path(
         *("slurm", "GET", "jobs/state", "get_jobs_state", "states of jobs", jobs.STATES_ANSWER),
-        query={"job_id": TEXT},
+        query=Record("", {"job_id": TEXT}),
         query_parser="OPENAPI_JOB_STATE_QUERY",
         slash=True,
         failure="Unable to query job states",
@@ -146,7 +146,7 @@ _JOBS = (
     ),
     Path(
         *("slurm", "GET", "job/{job_id}", "get_job", "one job", jobs.JOBS_ANSWER),
-        query={"update_time": TIME, "flags": SHOW_FLAGS},
+        query=Record("", {"update_time": TIME, "flags": SHOW_FLAGS}),
         query_parser="OPENAPI_JOB_INFO_QUERY",
         failure="Unable to query JobId={job_id}",
         source="_handle_job_get",
@@ -161,7 +161,7 @@ _JOBS = (
     ),
     Path(
         *("slurm", "DELETE", "job/{job_id}", "delete_job", "cancel or signal a job", jobs.KILL_ANSWER),
-        query={"signal": TEXT, "flags": KILL_FLAGS},
+        query=Record("", {"signal": TEXT, "flags": KILL_FLAGS}),
         query_parser="OPENAPI_JOB_DELETE_QUERY",
         failure="Signal request failed",
         source="slurm_kill_jobs()",
@@ -169,17 +169,22 @@ _JOBS = (
     ),
 )
 
-_ASSOCIATIONS: Mapping[str, Shape] = {
+_SWITCHES_OF_ASSOCIATIONS = {
+    "Include deleted associations": "with_deleted",
+    "Include usage": "with_usage",
+    "Filter to only defaults": "only_defaults",
+    "Include the raw QOS or delta_qos": "with_raw_qos",
+    "Include sub acct information": "with_sub_accts",
+    "Exclude parent id/name": "without_parent_info",
+    "Exclude limits from parents": "without_parent_limits",
+}
+"""Their names since v0.0.42, and before."""
+_ASSOCIATIONS: Mapping[str, Shape | Field] = {
+    **{name: since(42, SWITCH) for name in _SWITCHES_OF_ASSOCIATIONS},
+    **{name: until(41, BOOLEAN) for name in _SWITCHES_OF_ASSOCIATIONS.values()},
     "account": TEXT,
     "cluster": TEXT,
     "default_qos": TEXT,
-    "Include deleted associations": SWITCH,
-    "Include usage": SWITCH,
-    "Filter to only defaults": SWITCH,
-    "Include the raw QOS or delta_qos": SWITCH,
-    "Include sub acct information": SWITCH,
-    "Exclude parent id/name": SWITCH,
-    "Exclude limits from parents": SWITCH,
     "format": TEXT,
     "id": TEXT,
     "parent_account": TEXT,
@@ -201,7 +206,7 @@ _CLUSTER: Mapping[str, Shape] = {
     "with_deleted": TEXT,
     "with_usage": TEXT,
 }
-_HISTORY: Mapping[str, Shape] = {
+_HISTORY: Mapping[str, Shape | Field] = {
     "account": TEXT,
     "association": TEXT,
     "cluster": TEXT,
@@ -211,7 +216,7 @@ _HISTORY: Mapping[str, Shape] = {
     "scheduled_by_main": SWITCH,
     "scheduled_by_backfill": SWITCH,
     "job_started": SWITCH,
-    "job_altered": SWITCH,
+    "job_altered": since(44, SWITCH),
     "exit_code": TEXT,
     "show_duplicates": SWITCH,
     "skip_steps": SWITCH,
@@ -247,87 +252,97 @@ _DATABASE = (
     ),
     Path(
         *("slurmdb", "GET", "jobs", "get_jobs", "jobs as they were", history.ANSWER),
-        query=_HISTORY,
+        query=Record("", _HISTORY),
         query_parser="JOB_CONDITION",
         slash=True,
     ),
     Path(*("slurmdb", "GET", "job/{job_id}", "get_job", "one job as it was", history.ANSWER)),
     Path(
         *("slurmdb", "GET", "users", "get_users", "users", accounts.USERS_ANSWER),
-        query={
-            "admin_level": accounts.ADMIN_LEVEL,
-            "default_account": TEXT,
-            "default_wckey": TEXT,
-            "with_assocs": BOOLEAN,
-            "with_coords": BOOLEAN,
-            "with_deleted": BOOLEAN,
-            "with_wckeys": BOOLEAN,
-            "without_defaults": BOOLEAN,
-        },
+        query=Record(
+            "",
+            {
+                "admin_level": accounts.ADMIN_LEVEL,
+                "default_account": TEXT,
+                "default_wckey": TEXT,
+                "with_assocs": BOOLEAN,
+                "with_coords": BOOLEAN,
+                "with_deleted": BOOLEAN,
+                "with_wckeys": BOOLEAN,
+                "without_defaults": BOOLEAN,
+            },
+        ),
         query_parser="USER_CONDITION",
         slash=True,
     ),
     Path(
         *("slurmdb", "GET", "user/{name}", "get_user", "one user", accounts.USERS_ANSWER),
-        query=dict.fromkeys(("with_deleted", "with_assocs", "with_coords", "with_wckeys"), BOOLEAN),
+        query=Record("", dict.fromkeys(("with_deleted", "with_assocs", "with_coords", "with_wckeys"), BOOLEAN)),
         query_parser="OPENAPI_USER_QUERY",
     ),
     Path(
         *("slurmdb", "GET", "accounts", "get_accounts", "accounts", accounts.ACCOUNTS_ANSWER),
-        query={
-            "description": TEXT,
-            **dict.fromkeys(
-                ("DELETED", "WithAssociations", "WithCoordinators", "NoUsersAreCoords", "UsersAreCoords"), SWITCH
-            ),
-        },
+        query=Record(
+            "",
+            {
+                "description": TEXT,
+                **dict.fromkeys(
+                    ("DELETED", "WithAssociations", "WithCoordinators", "NoUsersAreCoords", "UsersAreCoords"), SWITCH
+                ),
+            },
+        ),
         query_parser="ACCOUNT_CONDITION",
         slash=True,
     ),
     Path(
         *("slurmdb", "GET", "account/{account_name}", "get_account", "one account", accounts.ACCOUNTS_ANSWER),
-        query=dict.fromkeys(("with_assocs", "with_coords", "with_deleted"), BOOLEAN),
+        query=Record("", dict.fromkeys(("with_assocs", "with_coords", "with_deleted"), BOOLEAN)),
         query_parser="OPENAPI_ACCOUNT_QUERY",
     ),
     Path(
         *("slurmdb", "GET", "associations", "get_associations", "associations", accounts.ASSOCIATIONS_ANSWER),
-        query=_ASSOCIATIONS,
+        query=Record("", _ASSOCIATIONS),
         query_parser="ASSOC_CONDITION",
         slash=True,
     ),
     Path(
         *("slurmdb", "GET", "association", "get_association", "the one association that is meant"),
         accounts.ASSOCIATIONS_ANSWER,
-        query=_ASSOCIATIONS,
+        query=Record("", _ASSOCIATIONS),
         query_parser="ASSOC_CONDITION",
         slash=True,
     ),
     Path(
         *("slurmdb", "GET", "qos", "get_qos", "qualities of service", accounts.QOS_ANSWER),
-        query={
-            "description": TEXT,
-            "Include deleted QOS": SWITCH,
-            "id": TEXT,
-            "format": TEXT,
-            "name": TEXT,
-            "preempt_mode": TEXT,
-        },
+        query=Record(
+            "",
+            {
+                "description": TEXT,
+                "Include deleted QOS": since(42, SWITCH),
+                "with_deleted": until(41, BOOLEAN),
+                "id": TEXT,
+                "format": TEXT,
+                "name": TEXT,
+                "preempt_mode": TEXT,
+            },
+        ),
         query_parser="QOS_CONDITION",
         slash=True,
     ),
     Path(
         *("slurmdb", "GET", "qos/{qos}", "get_single_qos", "one quality of service", accounts.QOS_ANSWER),
-        query={"with_deleted": BOOLEAN},
+        query=Record("", {"with_deleted": BOOLEAN}),
         query_parser="OPENAPI_SLURMDBD_QOS_QUERY",
     ),
     Path(
         *("slurmdb", "GET", "clusters", "get_clusters", "clusters", accounts.CLUSTERS_ANSWER),
-        query={"update_time": TIME},
+        query=Record("", {"update_time": TIME}),
         query_parser="CLUSTER_CONDITION",
         slash=True,
     ),
     Path(
         *("slurmdb", "GET", "cluster/{cluster_name}", "get_cluster", "one cluster", accounts.CLUSTERS_ANSWER),
-        query=_CLUSTER,
+        query=Record("", _CLUSTER),
         query_parser="CLUSTER_CONDITION",
     ),
     Path(*("slurmdb", "GET", "tres", "get_tres", "kinds of resources", accounts.TRES_ANSWER), slash=True),
