@@ -254,7 +254,7 @@ class Bridge:
 
     def until(self, look: Callable[[], T], seconds: float = WAIT_SECONDS) -> T:
         """Look, and look again when the bridge tells of events, until there is something to see."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + seconds * self.patience
         with self._events() as events:
             while not (found := look()):
                 left = deadline - time.monotonic()
@@ -313,6 +313,8 @@ class Bridge:
         """What the nodes of a job that was placed once are called inside of it: as everywhere."""
         return list(names)
 
+    patience = 1.0
+    """By how much jobs take longer to begin than on this machine itself, for waits."""
     devices_are_private = False
     """Whether a job counts the devices of its node from 0, instead of seeing all with their numbers."""
 
@@ -387,7 +389,7 @@ def read_record(text: str) -> dict[str, str]:
     record: dict[str, str] = {}
     for line in text.splitlines():
         found = list(_FIELD.finditer(line))
-        for this, after in zip(found, [*found[1:], None], strict=True):
+        for this, after in zip(found, [*found[1:], None], strict=False):
             record[this[1]] = line[this.end() : after.start() if after else len(line)].strip()
     return record
 

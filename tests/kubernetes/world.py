@@ -27,6 +27,7 @@ class Bridge(harness.Bridge):
     """Jobs see their pods."""
 
     devices_are_private = True
+    patience = 3.0
     namespace = ""
 
     def history(self, job: int) -> list[str]:
