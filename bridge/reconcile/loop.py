@@ -114,7 +114,11 @@ class Reconciler:
     async def _own(self, name: str) -> None:
         """Hold the lease of a backend; while it is held, the backend is open and listened to."""
         while True:
-            fence = await self._store.acquire_lease(name, self._owner, LEASE_SECONDS, self._now())
+            try:
+                fence = await self._store.acquire_lease(name, self._owner, LEASE_SECONDS, self._now())
+            except Unavailable as error:
+                log.warning("backend cannot be owned", extra={"backend": name, "why": error.sentence})
+                fence = None
             if fence is None:
                 await asyncio.sleep(LEASE_SECONDS / 5)
                 continue
@@ -155,7 +159,10 @@ class Reconciler:
     async def _watch_store(self) -> None:
         seq = self._seq
         while True:
-            seq = await self._store.wait_for_change(seq, 60.0)
+            try:
+                seq = await self._store.wait_for_change(seq, 60.0)
+            except Unavailable:  # the turns say so
+                await asyncio.sleep(MAX_REST_SECONDS)
             self._wake.set()
 
     async def _turns(self) -> None:

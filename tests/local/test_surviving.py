@@ -3,6 +3,7 @@
 # ruff: noqa: ASYNC240  (small files of this machine; nothing else waits for the loop)
 
 import contextlib
+import errno
 import json
 import os
 import pathlib
@@ -48,6 +49,28 @@ class TestAKilledMonitor:
             assert sighting.phase == "not_started"
             assert sighting.why == "its monitor was lost before the script was started"
             assert not os.path.exists(bench.path("ran"))
+
+        ground.run(scenario)
+
+    def test_is_told_once_its_journal_can_be_written(self, ground: Ground) -> None:
+        async def scenario(bench: Bench) -> None:
+            give_up, tries = attempts.Attempt.give_up, []
+
+            def full_at_first(attempt: attempts.Attempt, why: str) -> bool:
+                tries.append(why)
+                if len(tries) == 1:
+                    raise OSError(errno.ENOSPC, "No space left on device")
+                return give_up(attempt, why)
+
+            attempts.Attempt.give_up = full_at_first  # type: ignore[method-assign]
+            try:
+                os.mkfifo(bench.path("pipe"), 0o666)
+                os.chmod(bench.path("pipe"), 0o666)
+                await bench.start("exit 0", stdin=bench.path("pipe"))
+                os.kill(await bench.until(lambda: _maybe_monitor(bench)), signals.SIGKILL)
+                assert (await bench.ended()).phase == "not_started"
+            finally:
+                attempts.Attempt.give_up = give_up  # type: ignore[method-assign]
 
         ground.run(scenario)
 

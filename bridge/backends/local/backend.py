@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 _ZYGOTE_RETRY_SECONDS = 1.0
 _STOP_PATIENCE_SECONDS = 5.0
 _YOUNG_SECONDS = 5.0
+_LOSE_RETRY_SECONDS = 1.0
 
 
 class LocalBackend:
@@ -137,7 +138,7 @@ class LocalBackend:
                 return  # not started, and only `start` may: as if it were not there
         self._add(attempt)
         if attempt.over is None and 0 not in live:
-            await self._lose(attempt)
+            await self._lose_now(attempt)
 
     def _watch_unknown(self, attempt: attempts.Attempt, known: set[nursery.Place]) -> None:
         """A monitor of a zygote that is no more, or no longer ours: its process itself says when it ends."""
@@ -281,6 +282,18 @@ class LocalBackend:
                 self._spawn(self._lose(attempt))
 
     async def _lose(self, attempt: attempts.Attempt) -> None:
+        """Again and again while its journal cannot be written, as on a full disk: an end is owed to every attempt."""
+        while True:
+            try:
+                await self._lose_now(attempt)
+                return
+            except FileNotFoundError:
+                return  # forgotten meanwhile
+            except OSError as error:
+                log.error("a lost attempt cannot be ended yet", extra={"path": attempt.path, "why": str(error)})
+            await asyncio.sleep(_LOSE_RETRY_SECONDS)
+
+    async def _lose_now(self, attempt: attempts.Attempt) -> None:
         """Its first monitor is gone without a last word. Nothing of the attempt is left alive before it is said."""
         key = (attempt.job_id, attempt.number)
         if attempt.began is None:
