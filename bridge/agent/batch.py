@@ -12,9 +12,9 @@ import json
 import os
 import socket
 import time
-from typing import Dict, List, NoReturn, Optional
+from typing import Dict, List, NoReturn
 
-from bridge.agent import cage, launch, login, texts, user
+from bridge.agent import cage, launch, login, programs, texts, user
 
 GO = b"go"
 _DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -143,19 +143,5 @@ def _execute(script: str, arguments: List[str], environment: Dict[str, str]) -> 
             if number != errno.ETXTBSY:
                 break
             time.sleep(_BUSY_SECONDS)
-    subject = script
-    if number == errno.ENOENT:
-        interpreter = _interpreter(script)
-        subject = f"bad interpreter({interpreter})" if interpreter else script
-    _say(f"execve(): {subject}: {os.strerror(number)}")
+    _say(programs.complaint(script, number))
     os._exit(number)
-
-
-def _interpreter(script: str) -> Optional[str]:
-    try:
-        with open(script, "rb") as file:
-            line = file.readline(512)
-    except OSError:
-        return None
-    words = line[2:].split() if line.startswith(b"#!") else []
-    return os.fsdecode(words[0]) if words else None

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
 import time
 from typing import Any, Dict, List, Mapping, NoReturn, Optional, Sequence
 
-from bridge.agent import cage, processes, texts, user, wire
+from bridge.agent import cage, processes, programs, texts, user, wire
 
 _DEVNULL = "/dev/null"
 
@@ -37,6 +38,21 @@ class Rank:
     @property
     def is_alive(self) -> bool:
         return self.wait_status is None
+
+    def take_end(self, status: int, usage: resource.struct_rusage) -> None:
+        self.wait_status = status
+        self.user_seconds, self.system_seconds = usage.ru_utime, usage.ru_stime
+        self.max_rss_kib = usage.ru_maxrss
+
+    def end(self) -> Dict[str, Any]:
+        """As srun is told of it."""
+        return {
+            "rank": self.number,
+            "status": self.wait_status,
+            "max_rss_kib": self.max_rss_kib,
+            "user_seconds": self.user_seconds,
+            "system_seconds": self.system_seconds,
+        }
 
     def outputs(self) -> Dict[int, int]:
         """Open descriptor → kind of frame."""
@@ -81,9 +97,14 @@ class Rank:
             self.stdin = None
 
     def signal(self, number: int) -> None:
-        if self.is_alive:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.pid, number)
+        """To all that it started, its own process group first."""
+        if not self.is_alive:
+            return
+        others = [pid for pid in processes.descendants(self.pid) if _group_of(pid) != self.pid]
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, number)
+        for pid in others:
+            processes.send(pid, number)
 
     def close(self) -> None:
         for fd in self.outputs():
@@ -142,14 +163,33 @@ def _become(
     cage.close_all_but(0, 1, 2)
     _enter(options["chdir"])
     user.set_limits(options["rlimits"])
+    own = {**environment, "SLURM_TASK_PID": str(os.getpid())}
+    _settle_temporary(own)
     try:
-        os.execvpe(argv[0], list(argv), {**environment, "SLURM_TASK_PID": str(os.getpid())})  # noqa: S606 — this is what a step is for
+        path = programs.find(argv[0], own)
+        os.execve(path, [path, *argv[1:]], own)  # noqa: S606 — this is what a step is for
     except OSError as error:
-        _say(f"execve(): {argv[0]}: {os.strerror(error.errno or 0)}")
+        _say(programs.complaint(path, error.errno or 1))
         os._exit(error.errno or 1)
     except ValueError as error:
         _say(f"execve(): {argv[0]!r}: {error}")
         os._exit(2)
+
+
+def _settle_temporary(environment: Dict[str, str]) -> None:
+    """TMPDIR is made where it is not there; where it cannot be used, /tmp is."""
+    wanted = environment.get("TMPDIR")
+    if wanted is None or os.path.isdir(wanted):
+        return
+    try:
+        os.mkdir(wanted, 0o700)
+        return
+    except FileExistsError:
+        _say(f"TMPDIR [{wanted}] is not a directory")
+    except OSError as error:
+        _say(f"Unable to create TMPDIR [{wanted}]: {os.strerror(error.errno or 0)}")
+    _say("Setting TMPDIR to /tmp")
+    environment["TMPDIR"] = "/tmp"  # noqa: S108  (Slurm's choice)
 
 
 def _open(name: str, options: Mapping[str, Any], before: Sequence[int]) -> int:
@@ -182,6 +222,13 @@ def _enter(directory: str) -> None:
 def _say(sentence: str) -> None:
     with contextlib.suppress(OSError):
         os.write(2, texts.error(time.time(), sentence))
+
+
+def _group_of(pid: int) -> int:
+    try:
+        return os.getpgid(pid)
+    except OSError:
+        return 0
 
 
 def leftovers(ranks: Sequence[Rank], mark: bytes, *, is_alone: bool) -> List[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import select
 import stat
-from typing import Callable, Dict, Optional
+from typing import Callable, Dict, Optional, Sequence
 
 _PIPE_BYTES = 4096
 """A pipe that select calls writable takes so much without blocking (PIPE_BUF)."""
@@ -18,8 +18,16 @@ class Sink:
         self._fd = fd
         self._on_wait = on_wait
         mode = os.fstat(fd).st_mode
-        self._may_block = stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISCHR(mode)
+        self._may_block = stat.S_ISSOCK(mode) or stat.S_ISCHR(mode) or (stat.S_ISFIFO(mode) and not self._open_anew())
         self._is_broken = False
+
+    def _open_anew(self) -> bool:
+        """A descriptor of our own for the same pipe may be told not to block: who shares the first would notice."""
+        try:
+            self._fd = os.open(f"/proc/self/fd/{self._fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            return False
+        return True
 
     def write(self, data: bytes) -> None:
         """A reader that is gone loses its output; the step goes on, as under srun."""
@@ -32,19 +40,22 @@ class Sink:
                     count = os.write(self._fd, view[:_PIPE_BYTES])
                 else:
                     count = os.write(self._fd, view)
+            except BlockingIOError:
+                self._on_wait(self._fd)
             except OSError:
                 self._is_broken = True
-                return
-            view = view[count:]
+            else:
+                view = view[count:]
 
 
 class Stream:
-    """Standard output or error of all tasks into one sink."""
+    """Standard output or error of all tasks, each into its sink."""
 
-    def __init__(self, sink: Sink, tasks: int, *, label: bool, only: Optional[int] = None) -> None:
-        self._sink = sink
+    def __init__(self, sinks: Sequence[Sink], *, label: bool, only: Optional[int] = None) -> None:
+        """`sinks`: one a task."""
+        self._sinks = sinks
         self._label = label
-        self._width = len(str(max(0, tasks - 1)))
+        self._width = len(str(max(0, len(sinks) - 1)))
         self._only = only
         self._partial: Dict[int, bytes] = {}
 
@@ -52,7 +63,7 @@ class Stream:
         if self._only is not None and rank != self._only:
             return
         if not self._label:
-            self._sink.write(data)
+            self._sinks[rank].write(data)
             return
         data = self._partial.pop(rank, b"") + data
         *whole, rest = data.split(b"\n")
@@ -60,13 +71,17 @@ class Stream:
             self._partial[rank] = rest
         if whole:
             mark = self._mark(rank)
-            self._sink.write(b"".join(mark + line + b"\n" for line in whole))
+            self._sinks[rank].write(b"".join(mark + line + b"\n" for line in whole))
+
+    def end_of(self, rank: int) -> None:
+        """What had no newline gets one under a label, so that the next line starts afresh."""
+        rest = self._partial.pop(rank, b"")
+        if rest:
+            self._sinks[rank].write(self._mark(rank) + rest + b"\n")
 
     def end(self) -> None:
-        """What had no newline gets one under a label, so that the next line starts afresh."""
-        for rank, rest in sorted(self._partial.items()):
-            self._sink.write(self._mark(rank) + rest + b"\n")
-        self._partial.clear()
+        for rank in sorted(self._partial):
+            self.end_of(rank)
 
     def _mark(self, rank: int) -> bytes:
         return f"{rank:{self._width}d}: ".encode()

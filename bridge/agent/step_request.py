@@ -21,7 +21,7 @@ class Bad(Exception):
     """A value that srun refuses; the text comes after `srun: error: ` and the exit code is 1."""
 
 
-def _count(given: Given, name: str, least: int = 1) -> Optional[int]:
+def count(given: Given, name: str, least: int = 1) -> Optional[int]:
     text = given.get(name)
     if text is None or (text == "" and name not in given.values):
         return None
@@ -30,6 +30,21 @@ def _count(given: Given, name: str, least: int = 1) -> Optional[int]:
     if int(text) >= _INT_MAX:
         raise Bad(f"Numeric argument ({text}) too large for --{name}.")
     return int(text)
+
+
+def immediate_seconds(given: Given) -> Optional[float]:
+    """How long a step may be waited for; None: as long as it takes."""
+    text = given.get("immediate")
+    if text is None:
+        return None
+    return float(text) if text.isdigit() else 1.0
+
+
+def check(given: Given) -> None:
+    """Values that are used only later. Raises Bad."""
+    count(given, "wait", 0)
+    if given.get("kill-on-bad-exit"):
+        count(given, "kill-on-bad-exit", 0)
 
 
 def _names(text: Optional[str]) -> Tuple[str, ...]:
@@ -44,9 +59,9 @@ def _names(text: Optional[str]) -> Tuple[str, ...]:
 def make_wish(given: Given, environment: Mapping[str, str]) -> Tuple[layout.Wish, List[str]]:
     """(the wish, warnings). Raises Bad."""
     warnings: List[str] = []
-    tasks = _count(given, "ntasks")
-    per_node = _count(given, "ntasks-per-node")
-    cpus = _count(given, "cpus-per-task")
+    tasks = count(given, "ntasks")
+    per_node = count(given, "ntasks-per-node")
+    cpus = count(given, "cpus-per-task")
     nodes_min, nodes_max = _nodes(given)
     node_list = _names(given.values.get("nodelist"))
     if tasks is not None and nodes_min is not None and tasks < nodes_min:
@@ -71,7 +86,7 @@ def make_wish(given: Given, environment: Mapping[str, str]) -> Tuple[layout.Wish
         cpus_per_task=cpus or 1,
         node_list=node_list,
         exclude=_names(given.values.get("exclude")),
-        relative=_count(given, "relative", 0) or 0,
+        relative=count(given, "relative", 0) or 0,
         distribution=distribution,
         plane_size=plane,
         # -c implies --exact, as since Slurm 22.05.
@@ -235,26 +250,51 @@ def file_name(pattern: str, values: Mapping[str, Any], directory: str) -> str:
     return os.path.normpath(os.path.join(directory, name))
 
 
-def step_variables(parts: Sequence[Mapping[str, Any]], step_id: int, tasks: int) -> Dict[str, str]:
+def environment_of_step(
+    given: Given, environment: Mapping[str, str], parts: Sequence[Mapping[str, Any]], step_id: int
+) -> Dict[str, str]:
     """What is the same in all tasks."""
     nodes = hostnames.compress([str(part["name"]) for part in parts])
     per_node = layout.folded([len(part["ranks"]) for part in parts])
-    return {
-        "SLURM_STEP_ID": str(step_id),
-        "SLURM_STEPID": str(step_id),
-        "SLURM_STEP_NODELIST": nodes,
-        "SLURM_STEP_NUM_NODES": str(len(parts)),
-        "SLURM_STEP_NUM_TASKS": str(tasks),
-        "SLURM_STEP_TASKS_PER_NODE": per_node,
-        "SLURM_TASKS_PER_NODE": per_node,
-        "SLURM_NTASKS": str(tasks),
-        "SLURM_NPROCS": str(tasks),
-        "SLURM_NNODES": str(len(parts)),
-    }
+    tasks = sum(len(part["ranks"]) for part in parts)
+    found = exported(given, environment)
+    found.update(_of_options(given))
+    found.update(
+        {
+            "SLURM_STEP_ID": str(step_id),
+            "SLURM_STEPID": str(step_id),
+            "SLURM_STEP_NODELIST": nodes,
+            "SLURM_STEP_NUM_NODES": str(len(parts)),
+            "SLURM_STEP_NUM_TASKS": str(tasks),
+            "SLURM_STEP_TASKS_PER_NODE": per_node,
+            "SLURM_TASKS_PER_NODE": per_node,
+            "SLURM_NTASKS": str(tasks),
+            "SLURM_NPROCS": str(tasks),
+        }
+    )
+    return found
 
 
-def task_variables(part: Mapping[str, Any], node_rank: int, local: int) -> Dict[str, str]:
-    """What differs from task to task."""
+def _of_options(given: Given) -> Dict[str, str]:
+    distribution, _, plane = (given.get("distribution") or "block").partition("=")
+    found = {"SLURM_DISTRIBUTION": distribution, "SRUN_DEBUG": str(3 + given.verbose - given.has("quiet"))}
+    if plane:
+        found["SLURM_DIST_PLANESIZE"] = plane
+    cpus = given.get("cpus-per-task")
+    if cpus:
+        found["SLURM_CPUS_PER_TASK"], found["SLURM_TRES_PER_TASK"] = cpus, f"cpu={cpus}"
+    if given.values.get("job-name"):
+        found["SLURM_JOB_NAME"] = given.values["job-name"]
+    if given.has("label"):
+        found["SLURM_LABELIO"] = "1"
+    return found
+
+
+def environment_of_task(
+    part: Mapping[str, Any], node_rank: int, local: int, srun_at: Tuple[Any, ...]
+) -> Dict[str, str]:
+    """What differs from task to task. `srun_at`: host and port of srun's end of the connection to its node."""
+    host, port = str(srun_at[0]), str(srun_at[1])
     return {
         "SLURM_PROCID": str(part["ranks"][local]),
         "SLURM_LOCALID": str(local),
@@ -262,4 +302,8 @@ def task_variables(part: Mapping[str, Any], node_rank: int, local: int) -> Dict[
         "SLURM_GTIDS": ",".join(str(rank) for rank in part["ranks"]),
         "SLURM_CPUS_ON_NODE": str(part["cpus"]),
         "SLURM_TOPOLOGY_ADDR": str(part["name"]),
+        "SLURM_LAUNCH_NODE_IPADDR": host,
+        "SLURM_SRUN_COMM_HOST": host,
+        "SLURM_SRUN_COMM_PORT": port,
+        "SLURM_STEP_LAUNCHER_PORT": port,
     }

@@ -28,3 +28,7 @@ def cancelled(at: float, job_id: int, node: str, why: str) -> bytes:
 def out_of_memory(at: float, job_id: int) -> bytes:
     step = f"StepId={job_id}.batch"
     return error(at, f"Detected 1 oom_kill event in {step}. Some of the step tasks have been OOM Killed.")
+
+
+def step_cancelled(at: float, step: str, node: str, why: str) -> bytes:
+    return error(at, f"*** STEP {step} ON {node} CANCELLED AT {_stamp(at, False)} {why} ***")

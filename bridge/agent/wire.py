@@ -158,32 +158,55 @@ class Server:
         return hello_line({"version": VERSION, "nonce": self._nonce, "proof": shown})
 
 
+class Client:
+    """The calling side's part of the greeting, fed with bytes as they come; never waits."""
+
+    def __init__(self, key: bytes, purpose: str) -> None:
+        self._key, self._purpose = key, purpose
+        self._nonce = nonce()
+        self._got = b""
+
+    def hello(self) -> bytes:
+        """What is sent first."""
+        return hello_line({"version": VERSION, "purpose": self._purpose, "nonce": self._nonce})
+
+    def feed(self, data: bytes) -> Optional[bytes]:
+        """None until the other side has proved itself, then our proof: when that is sent we are through.
+        Raises WireError.
+        """
+        if not data:
+            raise WireError("the other side closed the connection")
+        message, self._got = take_hello(self._got + data)
+        if message is None:
+            return None
+        server_nonce = message.get("nonce")
+        if not isinstance(server_nonce, str) or self._got:
+            raise WireError("a greeting that is none")
+        if not is_proof(self._key, message.get("proof"), "server", self._purpose, server_nonce, self._nonce):
+            raise WireError("the other side does not know the key")
+        return hello_line({"proof": proof(self._key, "client", self._purpose, server_nonce, self._nonce)})
+
+
+def a_socket(address: Tuple[str, int]) -> socket.socket:
+    # Not socket.create_connection: it loads a codec, and the step service may no longer read Python's own files.
+    return socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, socket.SOCK_STREAM)
+
+
 def connect(address: Tuple[str, int], key: bytes, purpose: str, seconds: float = HELLO_SECONDS) -> socket.socket:
     """The calling side's part: a proved, blocking connection. Raises WireError or OSError."""
     deadline = time.monotonic() + seconds
-    # Not socket.create_connection: it loads a codec, and the step service may no longer read Python's own files.
-    connection = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, socket.SOCK_STREAM)
+    connection = a_socket(address)
     try:
         connection.settimeout(seconds)
         connection.connect(address)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        client_nonce = nonce()
-        connection.sendall(hello_line({"version": VERSION, "purpose": purpose, "nonce": client_nonce}))
-        got = b""
-        while True:
+        client = Client(key, purpose)
+        connection.sendall(client.hello())
+        answer = None
+        while answer is None:
             connection.settimeout(max(0.01, deadline - time.monotonic()))
-            data = connection.recv(HELLO_LIMIT_BYTES)
-            if not data:
-                raise WireError("the other side closed the connection")
-            message, got = take_hello(got + data)
-            if message is not None:
-                break
-        server_nonce = message.get("nonce")
-        if not isinstance(server_nonce, str) or got:
-            raise WireError("a greeting that is none")
-        if not is_proof(key, message.get("proof"), "server", purpose, server_nonce, client_nonce):
-            raise WireError("the other side does not know the key")
-        connection.sendall(hello_line({"proof": proof(key, "client", purpose, server_nonce, client_nonce)}))
+            answer = client.feed(connection.recv(HELLO_LIMIT_BYTES))
+        connection.sendall(answer)
         connection.settimeout(None)
         return connection
     except BaseException:

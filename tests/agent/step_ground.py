@@ -83,6 +83,7 @@ class Allocation:
             "version": 1,
             "job_id": 12,
             "key": self.key,
+            "kill_wait_seconds": 2,
             "nodes": nodes,
             "node_environment": [{"SLURMD_NODENAME": n["name"]} for n in nodes],
         }
@@ -94,7 +95,6 @@ class Allocation:
             "SLURM_JOB_NUM_NODES": str(len(self.cpus)),
             "BRIDGE_AGENT": f"127.0.0.1:{self.ports[0]}",
             "BRIDGE_KEY_FILE": str(self.directory / "key"),
-            "BRIDGE_KILL_WAIT": "5",
             **more,
         }
 

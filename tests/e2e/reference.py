@@ -19,8 +19,9 @@ from typing import Any
 from tests.e2e import harness, person
 from tests.e2e.person import Person
 
-PORT_BASE = 34500
-DIRECTORY = Path("/var/tmp/bridge-reference-slurm")
+PORT_BASE = int(os.environ.get("BRIDGE_REFERENCE_PORT", "34500"))
+DIRECTORY = Path(os.environ.get("BRIDGE_REFERENCE_DIRECTORY", "/var/tmp/bridge-reference-slurm"))
+"""Two who compare at the same time each need their own."""
 
 
 def bundle() -> Path | None:
