@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from adapters.slurm import filenames
-from bridge.backends.port import Backend, Target
+from bridge.backends.port import Backend, Target, TaskUsage
 from bridge.core import accounting_admission, admission, change, dag, forecast, indexset, placement, queue, state
 from bridge.core.accounting import Book
 from bridge.core.cycles import Cycles
@@ -474,6 +474,13 @@ class Service:
         except BridgeError as error:
             return error
         return None
+
+    async def measure(self, caller: Caller, job: Job) -> tuple[TaskUsage, ...]:
+        """What the tasks of a running job use now; the user's own business. Gone when it has ended meanwhile."""
+        self._must_own(caller, job)
+        if job.state not in ON_NODES:
+            raise Conflict("the job does not run", code="not_running")
+        return await self._backend_of(job).measure(job.id, job.attempt)
 
     async def update(self, caller: Caller, selectors: Sequence[Selector], wanted: change.Change) -> list[Result]:
         """All the change or none of it, for each job."""

@@ -131,7 +131,7 @@ def read(
     for word in line.operands:
         for one in selectors.split(word) or [word]:
             chosen = selectors.parse(one.partition("+")[0])
-            if chosen is None:
+            if chosen is None or not (chosen.step or "0").isdigit():
                 return _error(f"Invalid job id {word}")
             ids.append(chosen)
     chosen_states = _states(_option(line.last("state"), environ, "SCANCEL_STATE"))
@@ -221,6 +221,19 @@ def announcement(order: Order, shown_id: str) -> str:
         return f"scancel: Terminating job {shown_id}\n"
     number = order.signal_number or int(signal.SIGKILL)
     return f"scancel: Signal {number} to {'batch ' if order.batch else ''}job {shown_id}\n"
+
+
+def step_announcement(order: Order, one: Selected) -> str:
+    if order.signal_number in (None, signal.SIGKILL):
+        return f"scancel: Terminating step {one}.{one.step}\n"
+    return f"scancel: Signal {order.signal_number} to step {one}.{one.step}\n"
+
+
+def step_failure(shown_id: str, code: str, exit_code: int | None = None) -> Answer:
+    """`exit_code` None: the error's number, as far as a byte holds it."""
+    text = errors.text_of(code, code)
+    said = f"scancel: error: Kill job error on job step id {shown_id}: {text}\n"
+    return Answer(stderr=said, exit_code=errors.number_of(code) % 256 if exit_code is None else exit_code)
 
 
 def question(job: Job, shown_id: str) -> str:

@@ -23,7 +23,21 @@ import time
 import traceback
 from typing import Any, Callable, Dict, List, NoReturn, Optional, Set, Tuple
 
-from bridge.agent import batch, cage, clock, journal, launch, lines, memory, namespaces, processes, spool, steps, texts
+from bridge.agent import (
+    batch,
+    cage,
+    clock,
+    journal,
+    launch,
+    lines,
+    measure,
+    memory,
+    namespaces,
+    processes,
+    spool,
+    steps,
+    texts,
+)
 
 _PEER_RETRY_SECONDS = 0.02
 _BUSY_SECONDS = 0.1
@@ -31,10 +45,19 @@ _LONGEST_SLEEP_SECONDS = 60.0
 """So that a clock that went on while the machine slept is seen."""
 _MEMBERS_GRACE_SECONDS = 10.0
 
+_STEP = "step:"
+"""Before the number of a step that alone is to be signalled."""
+
 
 def _now() -> float:
     """Goes on while the machine sleeps, and is not set back."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def _is_target(to: object) -> bool:
+    if not isinstance(to, str):
+        return False
+    return to in ("batch", "steps", "all") or (to.startswith(_STEP) and to[len(_STEP) :].isdigit())
 
 
 class Monitor:
@@ -392,6 +415,9 @@ class Monitor:
     def _signal_here(self, number: int, to: str) -> None:
         if to == "all":
             self._cage.signal_all([number])
+        elif to.startswith(_STEP):
+            for pid in measure.of_step(self._cage.members(), to[len(_STEP) :]):
+                processes.send(pid, number)
         else:
             self._steps.signal(number)
 
@@ -443,7 +469,7 @@ class Monitor:
             if what == "signal":
                 if self._phase != "running":
                     return {"error": "not running"}
-                if message["to"] not in ("batch", "steps", "all"):
+                if not _is_target(message["to"]):
                     return {"error": f"signal: to {message['to']!r}"}
                 self._signal(int(message["number"]), str(message["to"]))
             elif what == "stop":
@@ -462,6 +488,8 @@ class Monitor:
                 self._start_if_ready()
             elif "usage" in message or "out_of_memory" in message:
                 self._hear_member(message)
+            elif what == "measure":
+                return {"ok": True, "tasks": measure.tasks(self._cage.measured())}
             elif what != "ping":
                 return {"error": f"unknown request {what!r}"}
         except (KeyError, TypeError, ValueError, OSError) as error:

@@ -11,6 +11,7 @@ import os
 import signal
 from typing import Container, Dict, Iterable, List, Optional
 
+_TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE_KIB = os.sysconf("SC_PAGE_SIZE") // 1024
 
 
@@ -109,6 +110,44 @@ def proportional_kib(pids: Iterable[int]) -> int:
                 total += int(line.split()[1])
                 break
     return total
+
+
+def usage(pid: int) -> Optional[Dict[str, float]]:
+    """What it has used so far, with the children that it waited for; None: no such process. Memory at its peak."""
+    fields = _stat(pid)
+    if len(fields) <= 21 or fields[0] in (b"Z", b"X"):
+        return None
+    user, system, of_children, system_of_children = (int(word) / _TICKS for word in fields[11:15])
+    peaks = _numbers(f"/proc/{pid}/status", (b"VmHWM", b"VmPeak"))
+    moved = _numbers(f"/proc/{pid}/io", (b"rchar", b"wchar"))
+    return {
+        "user_seconds": round(user + of_children, 2),
+        "system_seconds": round(system + system_of_children, 2),
+        "rss_kib": peaks.get(b"VmHWM", 0),
+        "vm_kib": peaks.get(b"VmPeak", 0),
+        "read_bytes": moved.get(b"rchar", 0),
+        "written_bytes": moved.get(b"wchar", 0),
+    }
+
+
+def _numbers(path: str, names: Container[bytes]) -> Dict[bytes, int]:
+    found: Dict[bytes, int] = {}
+    for line in _read(path).splitlines():
+        name, _, rest = line.partition(b":")
+        words = rest.split()
+        if name in names and words and words[0].isdigit():
+            found[name] = int(words[0])
+    return found
+
+
+def variables(pid: int, names: Container[bytes]) -> Dict[bytes, bytes]:
+    """Those of its environment when the program was started."""
+    found: Dict[bytes, bytes] = {}
+    for entry in _read(f"/proc/{pid}/environ").split(b"\0"):
+        name, equals, value = entry.partition(b"=")
+        if equals and name in names:
+            found[name] = value
+    return found
 
 
 def has_variable(pid: int, name: bytes) -> bool:

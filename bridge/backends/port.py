@@ -13,8 +13,8 @@ from bridge.core.group import Group
 from bridge.core.job import End
 from bridge.core.nodes import Node
 
-Target = Literal["batch", "steps", "all"]
-"""batch: the batch shell alone; steps: what srun started; all: every process of the job."""
+Target = str
+"""batch: the batch shell alone; steps: what srun started; step:3: of that step only; all: every process of the job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,25 @@ class StepSighting:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskUsage:
+    """Of one task while it runs; the batch script counts as a step with one task."""
+
+    node: int
+    """Its place among the attempt's nodes."""
+    step: str
+    """batch, or a step's number."""
+    task: int
+    pids: tuple[int, ...] = ()
+    user_seconds: float = 0.0
+    system_seconds: float = 0.0
+    rss_kib: int = 0
+    """Memory at its peak so far; so the next."""
+    vm_kib: int = 0
+    read_bytes: int = 0
+    written_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """`full`: every attempt the backend knows of is listed; one that is missing is not there."""
 
@@ -78,6 +97,9 @@ class Backend(Protocol):
 
     async def signal(self, job_id: int, attempt: int, number: int, to: Target) -> None:
         """Gone when the attempt has ended."""
+
+    async def measure(self, job_id: int, attempt: int) -> tuple[TaskUsage, ...]:
+        """What the tasks of a running attempt use now, on all of its nodes. Gone, Unavailable."""
 
     async def stop(self, job_id: int, attempt: int, why: Literal["cancel", "requeue", "node_fail"]) -> None:
         """End the attempt: TERM to all, KillWait, KILL. Gone when there is no trace of it: it was never started,

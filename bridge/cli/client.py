@@ -40,6 +40,7 @@ _ENVIRONMENT_OF = {
     "sdiag": ("SLURM_",),
     "sprio": ("SLURM_",),
     "sshare": ("SLURM_",),
+    "sstat": ("SLURM_",),
     "strigger": ("SLURM_",),
 }
 """What a command's answer may depend on; sbatch sends everything, because a job gets it."""

@@ -26,6 +26,7 @@ COMMANDS = (
     "sdiag",
     "sprio",
     "sshare",
+    "sstat",
     "strigger",
 )
 

@@ -23,6 +23,7 @@ from bridge.slurmcli import (
     sinfo,
     sprio,
     squeue,
+    sstat,
     unsupported,
     wire,
 )
@@ -42,6 +43,7 @@ COMMANDS: dict[str, Command] = {
     "sinfo": sinfo.run,
     "sprio": sprio.run,
     "squeue": squeue.run,
+    "sstat": sstat.run,
     **{name: unsupported.make(name) for name in unsupported.COMMANDS},
 }
 

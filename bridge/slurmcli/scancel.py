@@ -1,5 +1,6 @@
 """scancel at the server: ids and filters to jobs, then cancel or signal them, one answer for each that refused."""
 
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -7,6 +8,7 @@ from adapters.slurm import clusters, jobfacts, scancel, selectors
 from adapters.slurm.answer import Answer
 from adapters.slurm.selectors import Selected
 from bridge.backends.port import Target
+from bridge.core.errors import NotFound
 from bridge.core.indexset import IndexSet
 from bridge.core.job import Job, JobKey
 from bridge.core.users import Caller
@@ -39,11 +41,12 @@ async def run(world: World, caller: Caller, call: Call) -> Reply:
 
 
 async def _carry_out(world: World, caller: Caller, call: Call, order: scancel.Order) -> Reply:
-    steps = [one for one in order.ids if one.step not in (None, "batch")]
+    steps = [one for one in order.ids if one.step is not None]
     if steps:
-        return await _steps(world, caller, order, steps)
-    if any(one.step == "batch" for one in order.ids):
-        order = replace(order, batch=True)
+        jobs = replace(order, ids=tuple(one for one in order.ids if one.step is None))
+        done = await _steps(world, caller, order, steps)
+        rest = await _carry_out(world, caller, call, jobs) if jobs.ids else Reply()
+        return replace(rest, stderr=done.stderr + rest.stderr, exit_code=rest.exit_code or done.exit_code)
     if order.filters or order.interactive:
         items = await _filtered(world, caller, order)
     else:
@@ -124,24 +127,33 @@ def _failures(results: Sequence[Result]) -> list[tuple[str, str]]:
 
 
 async def _steps(world: World, caller: Caller, order: scancel.Order, chosen: Sequence[Selected]) -> Reply:
-    """`12.0`: a step is ended by its own srun; from outside it can be reached while it is the only one."""
+    """`12.0`: the step's processes alone get the signal, KILL where none is named."""
     said: list[str] = []
     exit_code = 0
     for one in chosen:
-        jobs = await world.service.jobs(caller, JobQuery(keys=(JobKey(one.id),)))
-        jobs = [job for job in jobs if not one.tasks or job.task_index in one.tasks]
-        rows = await world.service.steps(caller, [job.key for job in jobs])
-        running = [row for row in rows if row.ended_at is None]
-        if [str(row.step_id) for row in running] == [one.step]:
-            number = order.signal_number if order.signal_number is not None else 9
-            results = await world.service.signal(caller, [selector(one)], number, "steps")
-            errors = _failures(results)
-        elif one.step in [str(row.step_id) for row in running]:
-            errors = [("step_not_alone", "other steps run beside it; end it by the srun that started it")]
-        else:
-            errors = [("invalid_job_id", "no such step runs")]
-        for code, sentence in errors:
-            failed = scancel.failure(replace(order, batch=True), f"{one}.{one.step}", code, sentence)
-            said.append(failed.stderr.replace("on job id", "on job step id"))
-            exit_code = failed.exit_code or exit_code
+        if order.verbose:
+            said.append(scancel.step_announcement(order, one))
+        failed = await _signal_step(world, caller, order, one)
+        if failed is not None:
+            said.append(failed.stderr)
+            exit_code = failed.exit_code
     return Reply(stderr="".join(said), exit_code=exit_code)
+
+
+async def _signal_step(world: World, caller: Caller, order: scancel.Order, one: Selected) -> Answer | None:
+    try:
+        job = (await world.service.show(caller, selector(one)))[0]
+    except NotFound:
+        return scancel.step_failure(f"{one}.{one.step}", "invalid_job_id", 1)
+    if job.is_final:
+        return scancel.step_failure(f"{one}.{one.step}", "invalid_job_id", 1)
+    if not caller.is_operator and caller.user.uid != job.request.uid:
+        return scancel.step_failure(str(one), "access_denied")
+    rows = await world.service.steps(caller, [job.key])
+    running = {str(row.step_id) for row in rows if row.attempt == job.attempt and row.ended_at is None}
+    if one.step not in running:
+        return scancel.step_failure(str(one), "invalid_job_id")
+    number = order.signal_number if order.signal_number is not None else int(signal.SIGKILL)
+    results = await world.service.signal(caller, [selector(one)], number, f"step:{one.step}")
+    codes = [result.error.code for result in results if result.error is not None]
+    return scancel.step_failure(str(one), codes[0]) if codes else None

@@ -29,6 +29,7 @@ def test_every_command_is_written_and_can_be_run(tmp_path: Path):
         "sdiag",
         "sprio",
         "sshare",
+        "sstat",
         "strigger",
     ]
     assert all(os.access(path, os.X_OK) for path in paths)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 
-from bridge.backends.port import Observation, Sighting
+from bridge.backends.port import Observation, Sighting, TaskUsage
 from bridge.core.errors import Gone, Unavailable
 from bridge.core.group import Group
 from bridge.core.job import End
@@ -18,6 +18,8 @@ class FakeBackend:
 
     def __init__(self, nodes: Sequence[Node] = (a_node("n1"), a_node("n2"))) -> None:
         self._nodes = tuple(nodes)
+        self.usage: tuple[TaskUsage, ...] = ()
+        """What `measure` tells of every attempt."""
         self.started: list[Group] = []
         self.told: list[tuple[object, ...]] = []
         self._news: asyncio.Queue[Observation] = asyncio.Queue()
@@ -64,6 +66,9 @@ class FakeBackend:
 
     async def signal(self, job_id: int, attempt: int, number: int, to: str) -> None:
         self._tell("signal", job_id, attempt, number, to)
+
+    async def measure(self, job_id: int, attempt: int) -> tuple[TaskUsage, ...]:
+        return self.usage
 
     async def stop(self, job_id: int, attempt: int, why: str) -> None:
         self._tell("stop", job_id, attempt, why)

@@ -25,7 +25,6 @@ def read(*argv, environ=None):
         (["12_[1-5,9]"], (Selected(12, parse("1-5,9")),)),
         (["12_"], (Selected(12),)),
         (["12.0"], (Selected(12, step="0"),)),
-        (["12.batch"], (Selected(12, step="batch"),)),
         (["12+1"], (Selected(12),)),
     ],
 )
@@ -68,6 +67,7 @@ def test_variables():
         (["12_[3-"], "scancel: error: Invalid job id 12_[3-\n"),
         (["1.5.5"], "scancel: error: Invalid job id 1.5.5\n"),
         (["2.batch.x"], "scancel: error: Invalid job id 2.batch.x\n"),
+        (["2.batch"], "scancel: error: Invalid job id 2.batch\n"),
         (["-s", "FOO", "12"], "Unknown job signal: FOO\n"),
         (["-s", "0", "12"], "Unknown job signal: 0\n"),
         (["-u", "nosuch"], "scancel: error: Invalid user name: nosuch\n"),

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from bridge.core.job import Share
+from bridge.backends.port import TaskUsage
+from bridge.core.job import End, Job, Share
 from bridge.core.nodes import Host
 from bridge.slurmcli.wire import Copy, Reply
+from bridge.store.records import StepRow
 from tests.slurm.views import NODES
 from tests.slurmcli.bridge import ALICE, BOB, ROOT, Bridge, a_bridge
 from tests.slurmcli.test_data import REAL, differences
@@ -115,3 +117,65 @@ async def test_sbcast_refuses(bridge: Bridge):
         ),
     ):
         assert await bridge.run("sbcast", *argv, caller=caller) == reply
+
+
+# ── steps ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def a_job_with_steps(bridge: Bridge) -> Job:
+    job = await bridge.submit()
+    await bridge.start(job, (Share("n1", 2, 512, 2),))
+    steps = [
+        StepRow(job.key, 1, number, "sleep", ("n1",), 1, 1, bridge.now, ended, 0, 0, 0, 0.0, 0.0)
+        for number, ended in ((0, None), (1, None), (2, bridge.now))
+    ]
+    await bridge.store.record_steps(steps, fence=None)
+    return job
+
+
+async def test_sstat_asks_the_agents(bridge: Bridge):
+    job = await a_job_with_steps(bridge)
+    bridge.backend.usage = (
+        TaskUsage(0, "0", 0, (77,), 1.0, 0.0, 1660, 2920),
+        TaskUsage(0, "batch", 0, (76,), 0.0, 0.0, 900, 1800),
+    )
+    look = ["sstat", "-nP", "-o", "jobid,maxrss,pids", "-j"]
+    assert await bridge.out(*look, str(job.id)) == f"{job.id}.0|1660K|77\n"
+    assert await bridge.out(*look, str(job.id), "-a") == (
+        f"{job.id}.batch|900K|76\n{job.id}.0|1660K|77\n{job.id}.1||\n"
+    )
+    for word, said in (
+        ("999", "couldn't get steps for JobId=999"),
+        (f"{job.id}.2", f"StepId={job.id}.2 not found running."),
+    ):
+        assert await bridge.run(*look, word) == Reply(stderr=f"sstat: error: {said}\n")
+    other = await bridge.run(*look, str(job.id), caller=BOB)
+    assert other.stderr == (
+        f"sstat: error: problem getting step_layout for StepId={job.id}.0: Access/permission denied\n"
+    )
+
+
+async def test_scancel_of_one_step(bridge: Bridge):
+    job = await a_job_with_steps(bridge)
+    assert await bridge.run("scancel", f"{job.id}.0") == Reply()
+    verbose = await bridge.run("scancel", "-v", "-s", "USR1", f"{job.id}.1")
+    assert verbose == Reply(stderr=f"scancel: Signal 10 to step {job.id}.1\n")
+    signals = [told for told in bridge.backend.told if told[0] == "signal"]
+    assert [told[-2:] for told in signals] == [(9, "step:0"), (10, "step:1")]
+    assert await bridge.out("squeue", "-h", "-o", "%T") == "RUNNING\n"
+
+
+async def test_scancel_of_steps_that_are_not_there(bridge: Bridge):
+    job = await a_job_with_steps(bridge)
+    invalid, denied = "Invalid job id specified", "Access/permission denied"
+    for word, caller, shown, text, code in (
+        (f"{job.id}.2", ALICE, f"{job.id}", invalid, 225),
+        (f"{job.id}.9", ALICE, f"{job.id}", invalid, 225),
+        ("999.0", ALICE, "999.0", invalid, 1),
+        (f"{job.id}.0", BOB, f"{job.id}", denied, 210),
+    ):
+        said = f"scancel: error: Kill job error on job step id {shown}: {text}\n"
+        assert await bridge.run("scancel", word, caller=caller) == failed(said, code)
+    await bridge.end(job, End())
+    said = f"scancel: error: Kill job error on job step id {job.id}.0: {invalid}\n"
+    assert await bridge.run("scancel", f"{job.id}.0") == failed(said)

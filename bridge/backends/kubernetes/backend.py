@@ -32,7 +32,7 @@ from bridge.backends.kubernetes.transport import (
     Exists,
     Transport,
 )
-from bridge.backends.port import Observation, Target
+from bridge.backends.port import Observation, Target, TaskUsage
 from bridge.core.errors import BridgeError, Gone, Refused, Unavailable
 from bridge.core.group import Group
 from bridge.core.nodes import Node, NodeState
@@ -536,6 +536,9 @@ class KubernetesBackend:
 
     async def signal(self, job_id: int, attempt: int, number: int, to: Target) -> None:
         await self._ask(job_id, attempt, {"do": "signal", "number": number, "to": to})
+
+    async def measure(self, job_id: int, attempt: int) -> tuple[TaskUsage, ...]:
+        raise Unavailable("what runs in pods is not measured while it runs")
 
     async def set_time_limit(self, job_id: int, attempt: int, time_limit_seconds: int | None) -> None:
         await self._ask(job_id, attempt, {"do": "time_limit", "seconds": time_limit_seconds})

@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from bridge.backends.local import attempts, control, host, nursery, spool
-from bridge.backends.port import Observation, Target
+from bridge.backends.port import Observation, Target, TaskUsage
 from bridge.core.errors import BridgeError, Gone, Refused, Unavailable
 from bridge.core.group import Group
 from bridge.core.nodes import Node
@@ -353,6 +353,16 @@ class LocalBackend:
 
     async def signal(self, job_id: int, attempt: int, number: int, to: Target) -> None:
         await self._ask(job_id, attempt, {"do": "signal", "number": number, "to": to})
+
+    async def measure(self, job_id: int, attempt: int) -> tuple[TaskUsage, ...]:
+        found = self._attempts.get((job_id, attempt))
+        if found is None or found.over is not None:
+            raise Gone(f"attempt {attempt} of job {job_id} does not run here")
+        tasks: list[TaskUsage] = []
+        for index in await asyncio.to_thread(found.live_nodes):
+            answer = await control.ask(found.path, index, {"do": "measure"})
+            tasks += [TaskUsage(node=index, **{**one, "pids": tuple(one["pids"])}) for one in answer["tasks"]]
+        return tuple(tasks)
 
     async def stop(self, job_id: int, attempt: int, why: Literal["cancel", "requeue", "node_fail"]) -> None:
         path = self._path(job_id, attempt)

@@ -14,7 +14,7 @@ from bridge.core.errors import BridgeError, Gone, Unavailable
 _PATIENCE_SECONDS = 10.0
 
 
-async def ask(path: str, index: int, message: dict[str, Any]) -> None:
+async def ask(path: str, index: int, message: dict[str, Any]) -> dict[str, Any]:
     """Raises Gone when no monitor listens, Unavailable when it does not answer, BridgeError when it refuses."""
     connection = _connect(path, index)
     try:
@@ -26,6 +26,7 @@ async def ask(path: str, index: int, message: dict[str, Any]) -> None:
         raise Gone(f"the monitor of {path}, node {index}, has ended")
     if "error" in answer:
         raise BridgeError(f"the monitor of {path}, node {index}, refused {message['do']}: {answer['error']}")
+    return answer
 
 
 def _connect(path: str, index: int) -> socket.socket:
