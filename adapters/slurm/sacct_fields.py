@@ -315,6 +315,9 @@ def _sizes(view: View, unit: str) -> dict[str, Callable[[Row], str]]:
             return _sorted_tres(sizes.allocated(row.job), unit)
         share = row.job.nodes[0]
         amounts = [("cpu", _cpus(row)), ("mem", share.memory_mib * max(1, nodes(row))), ("node", nodes(row))]
+        # The script has the devices of its node, a step those of all its nodes.
+        names = (share.node,) if row.step is None else row.step.node_list
+        amounts += sizes.devices([one for one in row.job.nodes if one.node in names])
         return _sorted_tres(tuple((name, amount) for name, amount in amounts if amount), unit)
 
     def requested_memory(job: Job) -> str:

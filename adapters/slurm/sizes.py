@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from adapters.slurm import hostlist, jobfacts
 from bridge.core import sizing
-from bridge.core.job import WAITING, Job
+from bridge.core.job import WAITING, Job, Share
 from bridge.core.nodes import Node, Partition, Site
 from bridge.core.request import Component, Gres
 
@@ -228,10 +228,16 @@ def allocated(job: Job) -> Tres:
         "node": len(job.nodes),
         "billing": cpus,
     }
-    for share in job.nodes:
-        for name, _, devices in share.gres:
-            amounts[f"gres/{name}"] = amounts.get(f"gres/{name}", 0) + len(devices)
-    return tuple((name, amount) for name, amount in amounts.items() if amount)
+    return tuple((name, amount) for name, amount in (*amounts.items(), *devices(job.nodes)) if amount)
+
+
+def devices(shares: Sequence[Share]) -> list[tuple[str, int]]:
+    """`gres/gpu` and how many of them."""
+    found: dict[str, int] = {}
+    for share in shares:
+        for name, _, indices in share.gres:
+            found[f"gres/{name}"] = found.get(f"gres/{name}", 0) + len(indices)
+    return list(found.items())
 
 
 def tres_text(tres: Tres, *, unit: str = "") -> str:

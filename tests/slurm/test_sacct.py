@@ -164,6 +164,14 @@ def test_a_running_job():
     )
 
 
+def test_the_script_has_the_devices_of_its_node():
+    held = (("gpu", "a100", (0, 1)),)
+    job = a_job(state="RUNNING", nodes=(Share("n1", 1, 256, 1, held), Share("n2", 1, 256, 1, held)))
+    assert text_of([job], "-P", "-n", "-j", "12", "-o", "jobid,alloctres") == (
+        "12|billing=2,cpu=2,gres/gpu=4,mem=512M,node=2\n12.batch|cpu=1,gres/gpu=2,mem=256M,node=1\n"
+    )
+
+
 def test_the_waiting_rest_of_an_array():
     array = a_job(id=123456, asked={"array": "1-4%2"})
     fields = "JobID,JobIDRaw,State,ExitCode,NNodes,AllocCPUS,ReqCPUS,Start,End,Elapsed,NodeList"
