@@ -35,6 +35,7 @@ from bridge.reconcile.mailer import Mailer, MailSettings
 from bridge.rest import application
 from bridge.service import Service
 from bridge.slurmcli import router as commands
+from bridge.slurmcli.world import group_name
 from bridge.slurmrest import application as slurmrest
 from bridge.store import schema
 from bridge.store.records import Ages
@@ -308,7 +309,7 @@ async def _send_mail(parts: Parts, wanted: settings_mail.Mail | None) -> None:
         return
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     found = MailSettings(wanted.command, wanted.sender, wanted.domain)
-    await Mailer(parts.store, found, parts.service.site.cluster_name, owner=owner).run()
+    await Mailer(parts.store, found, parts.service.site.cluster_name, group_name, owner=owner).run()
 
 
 async def _for_ever(name: str, run: Callable[[], Awaitable[None]]) -> None:

@@ -24,7 +24,7 @@ def for_batch(job: Job, nodes: Sequence[Share], user: User, site: Site, submitte
     environment = {name: value for name, value in submitted.items() if name not in _OF_AN_OUTER_JOB}
     environment.update(_of_job(job, nodes, user, site))
     environment.update(_of_options(job, site))
-    environment.update(_of_array(job))
+    environment.update(array_variables(job))
     environment["ENVIRONMENT"] = "BATCH"
     environment.setdefault("TMPDIR", "/tmp")  # noqa: S108  # Slurm's own default
     return environment
@@ -170,7 +170,7 @@ def _count_text(gres: Gres) -> str:
     return f"{gres.type}:{gres.count}" if gres.type else str(gres.count)
 
 
-def _of_array(job: Job) -> dict[str, str]:
+def array_variables(job: Job) -> dict[str, str]:
     array = job.request.array
     if array is None or job.task_index is None:
         return {}

@@ -9,11 +9,12 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from adapters.slurm import mail
-from adapters.slurm.mail import Mail
+from adapters.slurm.mail import Attempt, Mail
+from adapters.slurm.mail_environment import Context
 from bridge.core.errors import Unavailable
 from bridge.core.job import Job, JobKey
 from bridge.store import mails
@@ -43,15 +44,24 @@ class MailSettings:
     sender: str | None = None
     domain: str | None = None
     """Appended to plain user names."""
+    environment: Mapping[str, str] = field(default_factory=lambda: {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+    """Of the command, with Slurm's variables about the job."""
 
 
 class Mailer:
     def __init__(
-        self, store: Store, settings: MailSettings, cluster: str, *, owner: str, now: Callable[[], float] = time.time
+        self,
+        store: Store,
+        settings: MailSettings,
+        cluster: str,
+        group_of: Callable[[int], str],
+        *,
+        owner: str,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
         self._settings = settings
-        self._cluster = cluster
+        self._context = Context(cluster, group_of)
         self._owner = owner
         self._now = now
         self._seq: int | None = None
@@ -97,7 +107,7 @@ class Mailer:
 
     async def _mind_clocks(self) -> None:
         clocked = [job for job in await self._store.unfinished() if mail.wants_clock(job)]
-        reached = [one for job in clocked for one in mail.on_clock(job, self._now())]
+        reached = [one for job in clocked for one in mail.on_clock(job, self._now(), self._context)]
         if reached:
             await self._store.add_mails(reached, None, self._now())
 
@@ -128,24 +138,29 @@ class Mailer:
     async def _of_row(self, row: HistoryRow, job: Job) -> list[Mail]:
         if mail.is_summary(job):
             return await self._of_array(row, job)
-        began_at = await self._began_at(row) if row.kind == "Requeued" else None
-        return mail.on_event(row.kind, row.state, row.seq, row.at, job, began_at)
+        before = await self._attempt_before(row) if row.kind == "Requeued" else None
+        return mail.on_event(row.kind, row.state, row.seq, row.at, job, self._context, before)
 
     async def _of_array(self, row: HistoryRow, job: Job) -> list[Mail]:
         if row.kind == "Began":
-            return mail.array_began(job)
+            return mail.array_began(job, self._context)
         if not mail.is_end(row.state):
             return []
         tasks = await self._store.list_jobs(JobQuery(keys=(JobKey(job.key.id),)))
         if any(not one.is_final for one in tasks):
             return []
-        return mail.array_ended(job, [one for one in tasks if one.task_index is not None] or tasks)
+        ended = [one for one in tasks if one.task_index is not None] or tasks
+        return mail.array_ended(job, ended, self._context)
 
-    async def _began_at(self, row: HistoryRow) -> float | None:
-        """When the attempt began that this row ended."""
-        rows = await self._store.history(row.key)
-        began = [one.at for one in rows if one.kind == "Began" and one.seq < row.seq]
-        return began[-1] if began else None
+    async def _attempt_before(self, row: HistoryRow) -> Attempt | None:
+        """The attempt that this row ended."""
+        rows = [one for one in await self._store.history(row.key) if one.seq < row.seq]
+        began = next((one for one in reversed(rows) if one.kind == "Began"), None)
+        if began is None:
+            return None
+        placed = next((one for one in reversed(rows) if one.kind == "Placed" and one.seq < began.seq), None)
+        shares = placed.data.get("nodes", ()) if placed is not None else ()
+        return Attempt(began.at, tuple((str(share["node"]), int(share["cpus"])) for share in shares))
 
     # ── sending ───────────────────────────────────────────────────────────────────────────────────
 
@@ -177,11 +192,12 @@ class Mailer:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.PIPE,
+                env={**self._settings.environment, **dict(one.environment)},
                 start_new_session=True,
             )
         except (OSError, ValueError) as error:
             return str(error)
-        text = mail.message(one, to, self._settings.sender, self._cluster)
+        text = mail.message(one, to, self._settings.sender, self._context.cluster)
         try:
             async with asyncio.timeout(COMMAND_SECONDS):
                 _, said = await process.communicate(text)

@@ -35,13 +35,13 @@ class Post:
         self.command = folder / "sendmail"
         self.command.write_text(
             f"#!/bin/sh\n[ ! -e {self.broken} ] || {{ echo full >&2; exit 75; }}\n"
-            f'echo "== $*" >>{self.box}\nexec cat >>{self.box}\n'
+            f'{{ echo "== $*"; env | grep ^SLURM_JOB_ | sort; }} >>{self.box}\nexec cat >>{self.box}\n'
         )
         self.command.chmod(self.command.stat().st_mode | stat.S_IXUSR)
 
     def mailer(self, bridge: Bridge) -> Mailer:
         settings = MailSettings((str(self.command), "-t"), "slurm@x", "example.org")
-        return Mailer(bridge.store, settings, "tryout", owner="me", now=lambda: bridge.now)
+        return Mailer(bridge.store, settings, "tryout", lambda gid: f"group{gid}", owner="me", now=lambda: bridge.now)
 
     def subjects(self) -> list[str]:
         text = self.box.read_text() if self.box.exists() else ""
@@ -70,7 +70,10 @@ async def test_a_job_is_told_of_once_also_by_the_next_process(bridge: Bridge, po
     ]
     await post.mailer(bridge).turn()
     assert post.subjects() == told
-    assert post.box.read_text().startswith("== -t\nFrom: slurm@x\nTo: alice@example.org\n")
+    text = post.box.read_text()
+    assert text.startswith("== -t\nSLURM_JOB_ACCOUNT=physics\n")
+    assert "SLURM_JOB_MAIL_TYPE=Began\n" in text and "SLURM_JOB_EXIT_CODE2=0:0\n" in text
+    assert "\nFrom: slurm@x\nTo: alice@example.org\n" in text
     await post.mailer(bridge).turn()
     assert post.subjects() == told
 

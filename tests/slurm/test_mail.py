@@ -3,10 +3,13 @@
 import pytest
 
 from adapters.slurm import mail
-from adapters.slurm.mail import Mail
-from bridge.core.job import End, Job
+from adapters.slurm.mail import Attempt, Mail
+from adapters.slurm.mail_environment import Context
+from bridge.core.job import End, Job, Share
+from bridge.core.request import UNLIMITED_SECONDS
 from tests.builders import NOON, a_job
 
+HERE = Context("oracle", lambda gid: "alice")
 ALL = ("INVALID_DEPEND", "BEGIN", "END", "FAIL", "REQUEUE", "STAGE_OUT")
 
 
@@ -15,8 +18,8 @@ def ended(state: str, types: tuple[str, ...] = ALL, end: End | None = None, **fi
     return a_job(id=220, state=state, asked={"name": "ok", "mail_types": types}, **values)
 
 
-def subjects(kind: str, job: Job, began_at: float | None = None) -> list[str]:
-    return [one.subject for one in mail.on_event(kind, job.state, 7, NOON + 70, job, began_at)]
+def subjects(kind: str, job: Job, before: Attempt | None = None) -> list[str]:
+    return [one.subject for one in mail.on_event(kind, job.state, 7, NOON + 70, job, HERE, before)]
 
 
 @pytest.mark.parametrize(
@@ -60,7 +63,9 @@ def test_other_events():
     assert subjects("Began", running) == ["Slurm Job_id=220 Name=ok Began, Queued time 00:00:03"]
     assert subjects("Suspended", running) == []
     waiting = a_job(id=231, asked={"name": "req", "mail_types": ALL})
-    assert subjects("Requeued", waiting, NOON + 65) == ["Slurm Job_id=231 Name=req Requeued, Run time 00:00:05"]
+    assert subjects("Requeued", waiting, Attempt(NOON + 65)) == [
+        "Slurm Job_id=231 Name=req Requeued, Run time 00:00:05"
+    ]
     assert subjects("Requeued", waiting) == []
     assert subjects("NeverSatisfied", waiting) == ["Slurm Job_id=231 Name=req Invalid dependency"]
 
@@ -110,7 +115,7 @@ def test_an_array_is_told_of_as_a_whole(
 ):
     made = [a_task(state, types, **end) for state, end in tasks]
     assert mail.is_summary(made[0])
-    found = mail.array_ended(made[0], made)
+    found = mail.array_ended(made[0], made, HERE)
     assert [one.subject for one in found] == (
         [] if text is None else [f"Slurm Array Summary Job_id=223_* (223) Name=arr {text}"]
     )
@@ -125,14 +130,16 @@ def test_shares_of_the_time_limit_are_told_once_each():
         time_limit_seconds=100,
         asked={"name": "tl", "mail_types": ("TIME_LIMIT_50", "TIME_LIMIT_90")},
     )
-    assert mail.on_clock(job, NOON + 49) == []
-    assert mail.on_clock(job, NOON + 60) == [
-        Mail(
-            "232.1-TIME_LIMIT_50", 232, "alice", "Slurm Job_id=232 Name=tl Reached 50% of time limit, Run time 00:01:00"
-        )
-    ]
-    assert [one.id for one in mail.on_clock(job, NOON + 90)] == ["232.1-TIME_LIMIT_50", "232.1-TIME_LIMIT_90"]
-    assert mail.on_clock(ended("TIMEOUT", ("TIME_LIMIT_50",)), NOON + 90) == []
+    assert mail.on_clock(job, NOON + 49, HERE) == []
+    [half] = mail.on_clock(job, NOON + 60, HERE)
+    assert (half.id, half.key_id, half.to, half.subject) == (
+        "232.1-TIME_LIMIT_50",
+        232,
+        "alice",
+        "Slurm Job_id=232 Name=tl Reached 50% of time limit, Run time 00:01:00",
+    )
+    assert [one.id for one in mail.on_clock(job, NOON + 90, HERE)] == ["232.1-TIME_LIMIT_50", "232.1-TIME_LIMIT_90"]
+    assert mail.on_clock(ended("TIMEOUT", ("TIME_LIMIT_50",)), NOON + 90, HERE) == []
 
 
 def test_nothing_of_a_user_becomes_a_header_or_an_option():
@@ -145,3 +152,72 @@ def test_nothing_of_a_user_becomes_a_header_or_an_option():
         "Auto-Submitted: auto-generated",
     ]
     assert mail.filled(["mail", "-s", "{subject}", "{to}"], {"to": "a@x", "subject": "S"}) == ["mail", "-s", "S", "a@x"]
+
+
+def environment(mails: list[Mail]) -> dict[str, str]:
+    """Of the only mail, but for what is the same in all."""
+    [one] = mails
+    same = ("JOBID", "JOB_ID", "JOB_GID", "JOB_GROUP", "JOB_NAME", "JOB_OVERSUBSCRIBE", "JOB_PARTITION", "JOB_SLUID")
+    left_out = {f"SLURM_{name}" for name in (*same, "JOB_STDIN", "JOB_STDOUT", "JOB_UID", "JOB_USER", "JOB_WORK_DIR")}
+    return {name.removeprefix("SLURM_"): value for name, value in one.environment if name not in left_out}
+
+
+def test_what_the_mail_program_finds_in_its_environment():
+    job = ended(
+        "FAILED",
+        end=End(exit_status=4),
+        nodes=(Share("n1", 1, 256, 1), Share("n2", 1, 256, 1)),
+        partition="main",
+    )
+    told = mail.on_event("Ended", job.state, 7, NOON + 65, job, HERE)
+    assert environment(told) == {
+        "CLUSTER_NAME": "oracle",
+        "JOB_CPUS_PER_NODE": "1(x2)",
+        "JOB_DERIVED_EC": "0",
+        "JOB_END_TIME": "1700000065",
+        "JOB_EXIT_CODE": "1024",
+        "JOB_EXIT_CODE2": "4:0",
+        "JOB_EXIT_CODE_MAX": "4",
+        "JOB_MAIL_TYPE": "Failed",
+        "JOB_NODELIST": "n[1-2]",
+        "JOB_NUM_NODES": "2",
+        "JOB_RESTART_COUNT": "0",
+        "JOB_RUN_TIME": "00:01:05",
+        "JOB_START_TIME": "1700000000",
+        "JOB_STATE": "FAILED",
+    }
+    requeued = a_job(id=231, asked={"mail_types": ALL})
+    told = mail.on_event("Requeued", requeued.state, 7, NOON + 8, requeued, HERE, Attempt(NOON + 5, (("n3", 2),)))
+    assert environment(told) == {
+        "CLUSTER_NAME": "oracle",
+        "JOB_CPUS_PER_NODE": "2",
+        "JOB_END_TIME": "1700000008",
+        "JOB_MAIL_TYPE": "Requeued",
+        "JOB_NODELIST": "n3",
+        "JOB_NUM_NODES": "1",
+        "JOB_RESTART_COUNT": "0",
+        "JOB_RUN_TIME": "00:00:03",
+        "JOB_START_TIME": "1700000005",
+        "JOB_STATE": "PENDING",
+    }
+    began = a_job(state="RUNNING", asked={"mail_types": ALL}, started_at=NOON, time_limit_seconds=UNLIMITED_SECONDS)
+    told = mail.on_event("Began", began.state, 7, NOON, began, HERE)
+    assert environment(told) == {
+        "CLUSTER_NAME": "oracle",
+        "JOB_CPUS_PER_NODE": "1",
+        "JOB_END_TIME": "1731536000",
+        "JOB_MAIL_TYPE": "Began",
+        "JOB_NODELIST": "n1",
+        "JOB_NUM_NODES": "1",
+        "JOB_QUEUED_TIME": "00:00:00",
+        "JOB_RESTART_COUNT": "0",
+        "JOB_START_TIME": "1700000000",
+        "JOB_STATE": "RUNNING",
+    }
+    tasks = [a_task("FAILED", ALL, exit_status=3), a_task("COMPLETED", ALL)]
+    summary = environment(mail.array_ended(tasks[0], tasks, HERE))
+    assert {name: summary[name] for name in ("JOB_EXIT_CODE_MIN", "JOB_EXIT_CODE_MAX", "ARRAY_TASK_COUNT")} == {
+        "JOB_EXIT_CODE_MIN": "0",
+        "JOB_EXIT_CODE_MAX": "3",
+        "ARRAY_TASK_COUNT": "2",
+    }
