@@ -8,6 +8,7 @@ from tests.e2e import conftest, harness
 each_bridge = conftest.each_bridge
 
 
+@pytest.mark.clients
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("name", programs.PROGRAMS)
