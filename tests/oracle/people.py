@@ -67,11 +67,13 @@ def make_known_to_programs(people: People, folder: Path) -> bool:
     entries = {
         "passwd": [f"{one.name}:x:{one.uid}:{one.gid}::{one.home}:/bin/sh" for one in ours],
         "group": [f"{one.name}:x:{one.gid}:" for one in ours],
+        "shadow": [f"{one.name}:*:19000:0:99999:7:::" for one in ours],  # without it `su` knows nobody
     }
     done = True
     for name, lines in entries.items():
         file = folder / name
         file.write_text("\n".join([*lines, *_others(Path("/etc") / name, ours)]) + "\n")
+        file.chmod(0o600 if name == "shadow" else 0o644)
         done &= libc.mount(os.fsencode(file), f"/etc/{name}".encode(), None, _MS_BIND, None) == 0
     return done
 
@@ -81,5 +83,7 @@ def _others(path: Path, ours: Iterable[person.Person]) -> list[str]:
     names, numbers = {one.name for one in ours}, {str(one.uid) for one in ours}
     entries = (line.split(":") for line in path.read_text().splitlines() if line)
     return [
-        ":".join(words) for words in entries if words[0] not in names and words[2:3] != [] and words[2] not in numbers
+        ":".join(words)
+        for words in entries
+        if words[0] not in names and (path.name == "shadow" or words[2:3] != [] and words[2] not in numbers)
     ]
