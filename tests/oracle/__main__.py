@@ -156,19 +156,20 @@ def _work(
                 return
             if unit.own_bridge:
                 number += 1
-                with _bridge(root / f"own{number}", everybody, unit.variant) as bridge:
+                with _bridge(root / f"own{number}", log_folder, everybody, unit.variant) as bridge:
                     _do(unit, bridge, log_folder, everybody, recording, found)
                 continue
             if usual is None:  # one that does not start ends this worker; the others go on
-                usual = stack.enter_context(_bridge(root / "usual", everybody, unit.variant))
+                usual = stack.enter_context(_bridge(root / "usual", log_folder, everybody, unit.variant))
             _do(unit, usual, log_folder, everybody, recording, found)
 
 
 @contextlib.contextmanager
-def _bridge(root: Path, everybody: People, variant: site.Variant) -> Iterator[Bridge]:
+def _bridge(root: Path, log_folder: Path, everybody: People, variant: site.Variant) -> Iterator[Bridge]:
     (root / "work").mkdir(parents=True)
     root.parent.chmod(0o755)
-    text = site.text(variant, everybody.user) + everybody.site_lines()
+    mail_program = site.write_mail_program(log_folder)
+    text = site.text(variant, everybody.user, mail_program) + everybody.site_lines()
     bridge = Bridge(root, person.myself(), everybody.user, text)
     bridge.start()
     try:

@@ -1,6 +1,8 @@
 """The recorded cluster as a site file of ours: what line 1 of the recording says, in our keys."""
 
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.e2e.person import Person
 
@@ -84,7 +86,25 @@ def variant_of(group: str) -> Variant:
     return _VARIANTS.get(group, USUAL)
 
 
-def text(variant: Variant, user: Person) -> str:
+_MAIL_PROGRAM = """\
+#!/bin/sh
+# Notes what a mail program is called with, as the recorded cluster's did.
+text=$(printf argv:; printf ' [%s]' "$@"; echo; env | grep ^SLURM_ | LC_ALL=C sort; echo ---)
+printf '%s\\n' "$text" >>{log}
+"""
+
+
+def write_mail_program(log_folder: Path) -> Path:
+    program = log_folder / "mailprog"
+    # Several bridges have the same one: it is put in place at once, since a file that is being written cannot be run.
+    with tempfile.NamedTemporaryFile("w", dir=log_folder, delete=False) as file:
+        file.write(_MAIL_PROGRAM.format(log=log_folder / "mail.log"))
+    new = Path(file.name)
+    new.chmod(0o755)
+    return new.replace(program)
+
+
+def text(variant: Variant, user: Person, mail_program: Path) -> str:
     """Without the tables of users and of the server."""
     return "".join(
         (
@@ -96,6 +116,7 @@ def text(variant: Variant, user: Person) -> str:
             *(_NODE.format(name=name, features=features, gres=gres) for name, features, gres in _NODES),
             *(_PARTITION.format(name=name, nodes=nodes, more=more) for name, nodes, more in _PARTITIONS),
             f"[store]\nfirst_job_id = {FIRST_JOB_ID}\n",
+            f'[mail]\ncommand = ["{mail_program}", "-s", "{{subject}}", "{{to}}"]\n',
         )
     )
 
