@@ -154,6 +154,7 @@ class Service:
             request,
             account=admitted.account,
             qos=admitted.qos,
+            left_open=tuple(name for name in ("account", "qos") if getattr(request, name) is None),
             requeue=self.site.job_requeue if request.requeue is None else request.requeue,
         )
         begins_later = request.begin_at is not None and request.begin_at > now

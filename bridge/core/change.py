@@ -34,6 +34,8 @@ class Change:
 
 def changed_request(job: Job, change: Change) -> JobRequest:
     request = replace(job.request, **dict(change.request))  # type: ignore[arg-type]  # names are checked by replace
+    if request.left_open and change.request:
+        request = replace(request, left_open=tuple(name for name in request.left_open if name not in change.request))
     if change.component:
         first = replace(request.component, **dict(change.component))  # type: ignore[arg-type]
         request = replace(request, components=(first, *request.components[1:]))

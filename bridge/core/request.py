@@ -129,6 +129,8 @@ class JobRequest:
     components: tuple[Component, ...] = (Component(),)
     account: str | None = None
     qos: str | None = None
+    left_open: tuple[str, ...] = ()
+    """Of account and qos, those that nobody named: what stands there is the default that was found."""
     array: Array | None = None
     dependency: dag.Dependency | None = None
     time_limit_seconds: int | None = None

@@ -86,7 +86,7 @@ class Cluster:
         found = [use for use in await self._uses(ask) if use.node.name == name]
         if not found:
             ask.said.error(f"Failure to query node {name}", envelope.SUCCESS, "_dump_nodes")
-            return Reply({"nodes": [], "last_update": last})
+            return Reply()
         return Reply({"nodes": [nodes.node(use, self._service.site) for use in found], "last_update": last})
 
     async def change_node(self, ask: Ask) -> Reply:
@@ -130,7 +130,7 @@ class Cluster:
         one = site.partition(name)
         if one is None:
             ask.said.error(f"Unable to find partition {name}", envelope.INVALID_QUERY, "op_handler_partition")
-            return Reply({"partitions": [], "last_update": last})
+            return Reply()
         return Reply({"partitions": [nodes.partition(one, known, site)], "last_update": last})
 
     async def reservations(self, ask: Ask) -> Reply:
@@ -138,9 +138,9 @@ class Cluster:
         return Reply({"reservations": [], "last_update": last})
 
     async def reservation(self, ask: Ask) -> Reply:
-        last = await self._changed_since(ask, "op_handler_reservation")
+        await self._changed_since(ask, "op_handler_reservation")
         ask.said.error("Unable to query reservations", envelope.SUCCESS, "slurm_load_reservations()")
-        return Reply({"reservations": [], "last_update": last})
+        return Reply()
 
     async def licenses(self, ask: Ask) -> Reply:
         queries.read(ask, "op_handler_licenses")

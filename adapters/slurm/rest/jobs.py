@@ -357,11 +357,15 @@ def _flags(f: Facts) -> tuple[str, ...]:
         found.append("JOB_WAS_RUNNING")
     if component.memory_per_cpu_mib is not None or component.memory_per_node_mib is not None:
         found.append("EXACT_MEMORY_REQUESTED")
+    if "account" in request.left_open:
+        found.append("USING_DEFAULT_ACCOUNT")
     if not component.partitions:
         found.append("USING_DEFAULT_PARTITION")
+    if "qos" in request.left_open:
+        found.append("USING_DEFAULT_QOS")
     if request.wckey is None:
         found.append("USING_DEFAULT_WCKEY")
-    if job.state in WAITING and (job.priority == 0 or job.dependency_text):
+    if not job.nodes and (job.priority == 0 or job.dependency_text):
         found.append("DEPENDENT")
     if not component.partitions:
         found.append("PARTITION_ASSIGNED")
@@ -436,7 +440,7 @@ def _sharing(f: Facts) -> tuple[str, ...]:
 def _exclusive_of_old(f: Facts) -> tuple[str, ...]:
     """v0.0.41 has a word of its own for whole nodes."""
     if f.component.exclusive is None:
-        return ()
+        return ("false",) if f.component.oversubscribe else ()
     return ("true" if f.component.exclusive == "node" else f.component.exclusive,)
 
 
@@ -624,8 +628,8 @@ _VALUES: Mapping[str, Value] = {
     "current_working_directory": lambda f: f.request.working_directory,
     "minimum_switches": Fixed(0),
     "exclusive": _exclusive_of_old,
-    "oversubscribe": lambda f: f.component.oversubscribe,
-    "show_flags": Fixed(["ALL", "DETAIL", "LOCAL"]),
+    "oversubscribe": lambda f: f.component.exclusive != "node",
+    "show_flags": Fixed([]),
 }
 
 
@@ -652,9 +656,17 @@ def mail_words(types: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(known for known in job_words.MAIL.of.words if known in met)
 
 
+_EXPANDED: Mapping[str, Value] = {
+    "standard_input": lambda f: filenames.stdin_path(f.job),
+    "standard_output": lambda f: filenames.stdout_path(f.job),
+    "standard_error": lambda f: filenames.stderr_path(f.job),
+}
+"""Before v0.0.43 brought fields of their own for it, files were named as they come out."""
+
+
 @lru_cache(maxsize=len(VERSIONS))
 def _encoder(version: int) -> Encoder:
-    return Encoder(JOB, _VALUES, version)
+    return Encoder(JOB, {**_VALUES, **_EXPANDED} if version < 43 else _VALUES, version)
 
 
 def text(job: Job, view: View, version: int) -> str:

@@ -1,0 +1,295 @@
+"""One sequence of requests, played to whoever speaks slurmrestd's language; and what of two answers must differ."""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.slurmrest.real import Served
+
+V44, DB = "/slurm/v0.0.44", "/slurmdb/v0.0.44"
+WAIT_SECONDS = 30.0
+FINAL = {"COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "DEADLINE"}
+EXITS_3 = "#!/bin/sh\nexit 3\n"
+WAITS = "#!/bin/sh\nsleep 600\n"
+
+
+@dataclass
+class Play:
+    """`answers`: (what was asked, status, answer), ids written as `{1}`, `{2}` ... in the order in which they came."""
+
+    served: Served
+    directory: str
+    answers: list[tuple[str, int, Any]] = field(default_factory=list)
+    ids: list[int] = field(default_factory=list)
+
+    def ask(self, label: str, method: str, path: str, body: Any = None) -> Any:
+        status, answer = self.served.call(method, self._filled(path), body)
+        if isinstance(answer, dict) and isinstance(answer.get("job_id"), int):
+            self.ids.append(answer["job_id"])
+        self.answers.append((label, status, self._general(answer)))
+        return answer
+
+    def submit(self, label: str, script: str = EXITS_3, **fields: Any) -> str:
+        """The id as `{N}`."""
+        usual = {
+            "name": "rest",
+            "tasks": 1,
+            "time_limit": {"set": True, "number": 5},
+            "current_working_directory": self.directory,
+            "standard_output": "/dev/null",
+            "environment": ["PATH=/usr/bin:/bin"],
+        }
+        told = {name: self._filled(value) for name, value in {**usual, **fields}.items() if value is not ...}
+        before = len(self.ids)
+        self.ask(label, "POST", f"{V44}/job/submit", {"script": script, "job": told})
+        return _place(len(self.ids)) if len(self.ids) > before else "{none}"
+
+    def until(self, job: str, reached: Callable[[set[str]], bool]) -> None:
+        deadline = time.monotonic() + WAIT_SECONDS
+        while True:
+            _, answer = self.served.call("GET", self._filled(f"{V44}/job/{job}"))
+            if answer["jobs"] and all(reached(set(one["job_state"])) for one in answer["jobs"]):
+                return
+            assert time.monotonic() < deadline, answer["jobs"]
+            time.sleep(0.2)  # slurmctld has no events to wait for
+
+    def _filled(self, value: Any) -> Any:
+        if isinstance(value, str):
+            for place, number in enumerate(self.ids, 1):
+                value = value.replace(_place(place), str(number))
+        return value
+
+    def _general(self, value: Any, name: str = "") -> Any:
+        """Ids as places, so that two plays can be compared."""
+        if isinstance(value, dict):
+            return {key: self._general(one, name if key in _PARTS else key) for key, one in value.items()}
+        if isinstance(value, list):
+            return [self._general(one, name) for one in value]
+        if name not in _HOLDS_IDS or isinstance(value, bool):
+            return value
+        if isinstance(value, int) and value in self.ids:
+            return _place(self.ids.index(value) + 1)
+        if isinstance(value, str):
+            for place, number in enumerate(self.ids, 1):
+                before = r"(?i:(?<=jobid=))" if name == "description" else r"(?<![\d_])"
+                value = re.sub(rf"{before}{number}(?!\d)", _place(place), value)
+        return value
+
+
+def _place(number: int) -> str:
+    return f"{{{number}}}"
+
+
+_PARTS = frozenset({"set", "infinite", "number"})
+_HOLDS_IDS = frozenset(
+    {"job_id", "array_job_id", "step_id", "dependency", "description"}
+    | {"stdin_expanded", "stdout_expanded", "stderr_expanded", "standard_input", "standard_output", "standard_error"}
+)
+
+
+def play(served: Served, directory: str) -> list[tuple[str, int, Any]]:
+    """Submit, array, dependency, update, cancel, errors."""
+    one = Play(served, directory)
+    _plain(one)
+    _waiting(one)
+    _array(one)
+    _running(one)
+    _errors(one)
+    _cluster(one)
+    return one.answers
+
+
+def _plain(one: Play) -> None:
+    job = one.submit("a job that fails", tasks=2, partition="main")
+    one.until(job, lambda state: bool(state & FINAL) and "COMPLETING" not in state)
+    one.ask("its record", "GET", f"{V44}/job/{job}")
+    one.ask("its state", "GET", f"{V44}/jobs/state/?job_id={job}")
+    one.ask("cancelling what has ended", "DELETE", f"{V44}/job/{job}")
+    one.ask("changing what has ended", "POST", f"{V44}/job/{job}", {"name": "x"})
+
+
+def _waiting(one: Play) -> None:
+    job = one.submit(
+        "a held job with many wishes",
+        hold=True,
+        tasks=2,
+        nodes="2",
+        cpus_per_task=2,
+        memory_per_node=500,
+        comment="c",
+        nice=7,
+        licenses="matlab:2",
+        mail_type=["BEGIN", "FAIL"],
+        mail_user="a@b",
+        deadline=2000000000,
+        excluded_nodes=["n1"],
+        constraints="intel|amd",
+        requeue=False,
+        standard_output="o-%j.txt",
+        standard_error="e-%j",
+        standard_input="/in-%j",
+        time_minimum=2,
+        extra="ex",
+    )
+    for version in (41, 42, 43, 44):
+        one.ask(f"its record in v0.0.{version}", "GET", f"/slurm/v0.0.{version}/job/{job}")
+    one.ask("a new name", "POST", f"{V44}/job/{job}", {"name": "newname", "comment": ""})
+    one.ask("a new limit", "POST", f"{V44}/job/{job}", {"time_limit": {"set": True, "number": 9}})
+    one.ask("more nodes", "POST", f"{V44}/job/{job}", {"nodes": "3", "tasks": 3})
+    one.ask("an unknown field", "POST", f"{V44}/job/{job}", {"zork": 1})
+    one.ask("no such partition", "POST", f"{V44}/job/{job}", {"partition": "zork"})
+    one.ask("no such dependency", "POST", f"{V44}/job/{job}", {"dependency": "zork"})
+    one.ask("a wrong type", "POST", f"{V44}/job/{job}", {"time_limit": "soon"})
+    one.ask("its record after all that", "GET", f"{V44}/job/{job}")
+    after = one.submit("a job that waits for it", dependency=f"afterok:{job}")
+    one.ask("the record of what waits", "GET", f"{V44}/job/{after}")
+    later = one.submit("a job that begins later", begin_time=2000000000)
+    one.ask("the record of what begins later", "GET", f"{V44}/job/{later}")
+    one.ask("a signal to what waits", "DELETE", f"{V44}/job/{job}?signal=USR1")
+    for number in (after, later, job):
+        one.ask("cancelled", "DELETE", f"{V44}/job/{number}")
+    one.ask("the record of what was cancelled", "GET", f"{V44}/job/{job}")
+
+
+def _array(one: Play) -> None:
+    job = one.submit("a held array", array="0-3%2", hold=True, name="arr", standard_output=...)
+    one.ask("its record", "GET", f"{V44}/job/{job}")
+    one.ask("its states", "GET", f"{V44}/jobs/state/?job_id={job}")
+    one.ask("a task cancelled", "DELETE", f"{V44}/job/{job}_1")
+    one.ask("no such task", "DELETE", f"{V44}/job/{job}_7")
+    one.ask("a task changed", "POST", f"{V44}/job/{job}_2", {"name": "x"})
+    one.ask("all cancelled", "DELETE", f"{V44}/job/{job}")
+    one.submit("an array that cannot be", array="3-1")
+
+
+def _running(one: Play) -> None:
+    job = one.submit("a job that runs", WAITS, tasks=1)
+    one.until(job, lambda state: state == {"RUNNING"})
+    one.ask("its record", "GET", f"{V44}/job/{job}")
+    one.ask("tasks of what runs", "POST", f"{V44}/job/{job}", {"tasks": 4})
+    one.ask("its name", "POST", f"{V44}/job/{job}", {"name": "other"})
+    one.ask("cancelled", "DELETE", f"{V44}/job/{job}")
+    one.until(job, lambda state: bool(state & FINAL) and "COMPLETING" not in state)
+    one.ask("its record", "GET", f"{V44}/job/{job}")
+    many = [one.submit("one of several", hold=True, name=f"k{number}") for number in range(2)]
+    one.ask("several cancelled", "DELETE", f"{V44}/jobs/", {"jobs": [one._filled(number) for number in many]})
+    one.ask("several once more", "DELETE", f"{V44}/jobs/", {"jobs": [one._filled(many[0]), "9999999"]})
+    one.ask("by name", "DELETE", f"{V44}/jobs/", {"job_name": "nobody"})
+    one.ask("nothing named", "DELETE", f"{V44}/jobs/", {})
+
+
+_WRONG: dict[str, dict[str, Any]] = {
+    "no environment": {"environment": ...},
+    "no directory": {"current_working_directory": ...},
+    "no such partition": {"partition": "zork"},
+    "no such feature": {"constraints": "zork"},
+    "no such node": {"excluded_nodes": ["zork"]},
+    "no such licence": {"licenses": "zork:3"},
+    "no such dependency": {"dependency": "afterok:99999999"},
+    "a dependency that is none": {"dependency": "foo"},
+    "too much memory": {"memory_per_node": 99999999},
+    "bad TRES": {"tres_per_node": "foo:1"},
+    "below zero": {"nice": -5},
+    "another user": {"user_id": "root"},
+    "no such user": {"user_id": "nosuchuser"},
+    "nodes that are none": {"nodes": "two"},
+    "a text for a number": {"tasks": "2", "hold": True},
+    "a word for a number": {"tasks": "two"},
+    "a fraction for a number": {"tasks": 2.5, "hold": True},
+    "a number for a text": {"name": 5, "hold": True},
+    "a list for a text": {"name": ["a"]},
+    "a text for yes": {"hold": "yes"},
+    "a word for a time": {"time_limit": "soon"},
+    "a number in a text for a time": {"time_limit": "10", "hold": True},
+    "an unknown part of a number": {"time_limit": {"set": True, "number": 3, "foo": 1}, "hold": True},
+    "an object for a list": {"environment": {"A": "1"}, "hold": True},
+    "a text for a list": {"environment": "A=1"},
+    "an unknown flag": {"flags": ["NOPE"], "hold": True},
+    "no flags": {"mail_type": None},
+    "unknown fields": {"zork": 1, "aaa": [], "bbb": {"c": 1.5}, "name": 5, "hold": True},
+}
+
+
+def _errors(one: Play) -> None:
+    for label, fields in _WRONG.items():
+        one.submit(label, **fields)
+    one.ask("no script", "POST", f"{V44}/job/submit", {"job": {"name": "x"}})
+    one.ask("no job", "POST", f"{V44}/job/submit", {"script": EXITS_3})
+    one.ask("both", "POST", f"{V44}/job/submit", {"script": EXITS_3, "job": {}, "jobs": [{}]})
+    one.ask("a list", "POST", f"{V44}/job/submit", "[1]")
+    one.ask("no JSON", "POST", f"{V44}/job/submit", "{broken")
+    one.ask("nothing", "POST", f"{V44}/job/submit", "")
+    one.ask("null", "POST", f"{V44}/job/submit", {"job": None})
+    for word in ("9999999", "99999999", "abc", "0", "-1", "12_3x", "67108863"):
+        one.ask(f"job {word}", "GET", f"{V44}/job/{word}")
+        one.ask(f"cancelling job {word}", "DELETE", f"{V44}/job/{word}")
+    one.ask("changing no job", "POST", f"{V44}/job/9999999", {"name": "x"})
+    one.ask("states of no job", "GET", f"{V44}/jobs/state/?job_id=9999999")
+    one.ask("states of a word", "GET", f"{V44}/jobs/state/?job_id=abc")
+    one.ask("jobs since later", "GET", f"{V44}/jobs/?update_time=1999999999")
+    one.ask("jobs since a word", "GET", f"{V44}/jobs/?update_time=abc")
+    one.ask("an unknown flag of a query", "GET", f"{V44}/jobs/?update_time=1999999999&flags=zork")
+    one.ask("an unknown parameter", "GET", f"{V44}/jobs/?update_time=1999999999&zork=1")
+    for path in ("/nowhere", "/slurm/v0.0.1/ping", f"{V44}/job", f"{V44}/zork", "/", f"{V44}/job/1+0"):
+        one.ask(path, "GET", path)
+    one.ask("a method that is none", "PUT", f"{V44}/job/1")
+    one.ask("submit by GET", "GET", f"{V44}/job/submit")
+
+
+def _cluster(one: Play) -> None:
+    one.ask("ping", "GET", f"{V44}/ping/")
+    one.ask("no such node", "GET", f"{V44}/node/zork")
+    one.ask("no such partition", "GET", f"{V44}/partition/zork")
+    one.ask("no such reservation", "GET", f"{V44}/reservation/zork")
+    one.ask("reservations", "GET", f"{V44}/reservations/")
+    one.ask("licences", "GET", f"{V44}/licenses/")
+    one.ask("partitions", "GET", f"{V44}/partitions/")
+    one.ask("nodes since later", "GET", f"{V44}/nodes/?update_time=1999999999")
+    for name in ("user/zork", "account/zork", "qos/zork", "cluster/zork", "job/9999999", "job/abc"):
+        one.ask(name, "GET", f"{DB}/{name}")
+    one.ask("the usual QOS", "GET", f"{DB}/qos/normal")
+    one.ask("no such user's associations", "GET", f"{DB}/associations/?user=zork")
+
+
+# ── comparison ────────────────────────────────────────────────────────────────────────────────────
+
+
+MUST_DIFFER = {
+    r"\.meta\..*": "who asked, by what way, and whose release answers",
+    r".*(_time|last_sched_evaluation|last_backfill|last_update)\.number": "the plays were played one after the other",
+    r".*\.latency": "measured",
+    r".*\.(user_id|user_name|group_id|group_name|mail_user)": "another person on either side",
+    r".*\.(cluster|account|association_id)": "another site on either side",
+    r".*\.sluid": "made from the id and the time by each in its own way",
+    r".*\.job_resources(\.nodes)?\.select_type.*": "CPUs are counted here, not pinned to cores",
+    r".*\.allocation\[\d\]\.sockets": "so no core is named",
+    r".*\.flags": "",
+}
+"""Places in an answer (whole, as a pattern), and why two true answers differ there."""
+
+BY_CHANCE = {"BACKFILL_ATTEMPTED", "SCHEDULING_ATTEMPTED"}
+"""Flags of a job that tell which of its schedulers slurmctld tried first."""
+
+
+def unexplained(theirs: Any, ours: Any) -> list[tuple[str, Any, Any]]:
+    """Differences that MUST_DIFFER has no reason for."""
+    found = []
+    for place, one, other in differences(theirs, ours):
+        reason = next((why for pattern, why in MUST_DIFFER.items() if re.fullmatch(pattern, place)), None)
+        if reason is None or (not reason and set(one) - BY_CHANCE != set(other)):
+            found.append((place, one, other))
+    return found
+
+
+def differences(theirs: Any, ours: Any, place: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """(place, theirs, ours) of all leaves that are not the same; what one lacks is `...`."""
+    if isinstance(theirs, dict) and isinstance(ours, dict):
+        for name in {**theirs, **ours}:
+            yield from differences(theirs.get(name, ...), ours.get(name, ...), f"{place}.{name}")
+    elif isinstance(theirs, list) and isinstance(ours, list) and len(theirs) == len(ours):
+        for number, (one, other) in enumerate(zip(theirs, ours, strict=True)):
+            yield from differences(one, other, f"{place}[{number}]")
+    elif theirs != ours:
+        yield place, theirs, ours
