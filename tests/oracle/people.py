@@ -85,5 +85,5 @@ def _others(path: Path, ours: Iterable[person.Person]) -> list[str]:
     return [
         ":".join(words)
         for words in entries
-        if words[0] not in names and (path.name == "shadow" or words[2:3] != [] and words[2] not in numbers)
+        if words[0] not in names and (path.name == "shadow" or (words[2:3] != [] and words[2] not in numbers))
     ]

@@ -43,10 +43,45 @@ _ACCOUNTS = (
 )
 
 _FIELDS_COMPARED = frozenset(
-    "JobId ArrayJobId ArrayTaskId JobName Priority Account QOS JobState Reason Dependency Requeue ExitCode TimeLimit "
-    "Partition NumNodes NumCPUs NumTasks CPUs/Task ReqTRES TRES MinCPUsNode MinMemoryCPU MinMemoryNode Command "
-    "SubmitLine WorkDir StdErr StdOut StdIn Comment Features Licenses TresPerNode TresPerJob MailUser MailType "
-    "KillOnInvalidDependent".split()
+    [
+        "JobId",
+        "ArrayJobId",
+        "ArrayTaskId",
+        "JobName",
+        "Priority",
+        "Account",
+        "QOS",
+        "JobState",
+        "Reason",
+        "Dependency",
+        "Requeue",
+        "ExitCode",
+        "TimeLimit",
+        "Partition",
+        "NumNodes",
+        "NumCPUs",
+        "NumTasks",
+        "CPUs/Task",
+        "ReqTRES",
+        "TRES",
+        "MinCPUsNode",
+        "MinMemoryCPU",
+        "MinMemoryNode",
+        "Command",
+        "SubmitLine",
+        "WorkDir",
+        "StdErr",
+        "StdOut",
+        "StdIn",
+        "Comment",
+        "Features",
+        "Licenses",
+        "TresPerNode",
+        "TresPerJob",
+        "MailUser",
+        "MailType",
+        "KillOnInvalidDependent",
+    ]
 )
 
 
