@@ -42,47 +42,11 @@ _ACCOUNTS = (
     "add user bob account=physics defaultaccount=physics qos=normal",
 )
 
-_FIELDS_COMPARED = frozenset(
-    [
-        "JobId",
-        "ArrayJobId",
-        "ArrayTaskId",
-        "JobName",
-        "Priority",
-        "Account",
-        "QOS",
-        "JobState",
-        "Reason",
-        "Dependency",
-        "Requeue",
-        "ExitCode",
-        "TimeLimit",
-        "Partition",
-        "NumNodes",
-        "NumCPUs",
-        "NumTasks",
-        "CPUs/Task",
-        "ReqTRES",
-        "TRES",
-        "MinCPUsNode",
-        "MinMemoryCPU",
-        "MinMemoryNode",
-        "Command",
-        "SubmitLine",
-        "WorkDir",
-        "StdErr",
-        "StdOut",
-        "StdIn",
-        "Comment",
-        "Features",
-        "Licenses",
-        "TresPerNode",
-        "TresPerJob",
-        "MailUser",
-        "MailType",
-        "KillOnInvalidDependent",
-    ]
-)
+_IDENTITY = ("JobId", "ArrayJobId", "ArrayTaskId", "JobName", "Account", "QOS", "Partition", "SubmitLine", "Command")
+_STANDING = ("JobState", "Reason", "Priority", "Dependency", "Requeue", "ExitCode", "TimeLimit", "KillOnInvalidDependent")
+_SIZE = ("NumNodes", "NumCPUs", "NumTasks", "CPUs/Task", "ReqTRES", "TRES", "TresPerNode", "TresPerJob", "Licenses")
+_MORE = ("MinCPUsNode", "MinMemoryCPU", "MinMemoryNode", "Features", "Comment", "MailUser", "MailType")
+_FIELDS_COMPARED = frozenset((*_IDENTITY, *_STANDING, *_SIZE, *_MORE, "WorkDir", "StdErr", "StdOut", "StdIn"))
 
 
 class SlurmAsBridge:
