@@ -43,7 +43,16 @@ _ACCOUNTS = (
 )
 
 _IDENTITY = ("JobId", "ArrayJobId", "ArrayTaskId", "JobName", "Account", "QOS", "Partition", "SubmitLine", "Command")
-_STANDING = ("JobState", "Reason", "Priority", "Dependency", "Requeue", "ExitCode", "TimeLimit", "KillOnInvalidDependent")
+_STANDING = (
+    "JobState",
+    "Reason",
+    "Priority",
+    "Dependency",
+    "Requeue",
+    "ExitCode",
+    "TimeLimit",
+    "KillOnInvalidDependent",
+)
 _SIZE = ("NumNodes", "NumCPUs", "NumTasks", "CPUs/Task", "ReqTRES", "TRES", "TresPerNode", "TresPerJob", "Licenses")
 _MORE = ("MinCPUsNode", "MinMemoryCPU", "MinMemoryNode", "Features", "Comment", "MailUser", "MailType")
 _FIELDS_COMPARED = frozenset((*_IDENTITY, *_STANDING, *_SIZE, *_MORE, "WorkDir", "StdErr", "StdOut", "StdIn"))
