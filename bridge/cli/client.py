@@ -438,9 +438,11 @@ def _say_unreachable(name: str, argv: list[str], failure: NoBridge) -> int:
         text = text or "scancel: error: " + _CONNECT_FAILURE
         code = 1800 % 256
     elif name == "scontrol" and "ping" in argv:
-        stars = "*" * 41
-        down = f"Slurmctld(primary) at {os.uname().nodename} is DOWN\n"
-        _print(sys.stdout, f"{down}{stars}\n** RESTORE SLURMCTLD DAEMON TO SERVICE **\n{stars}\n")
+        text = f"Slurmctld(primary) at {os.uname().nodename} is DOWN\n"
+        if os.geteuid() == 0:  # nobody else could do what it asks for
+            stars = "*" * 41
+            text += f"{stars}\n** RESTORE SLURMCTLD DAEMON TO SERVICE **\n{stars}\n"
+        _print(sys.stdout, text)
         return 1
     elif name == "sinfo":
         text = "slurm_load_partitions: " + _CONNECT_FAILURE

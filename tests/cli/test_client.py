@@ -218,8 +218,9 @@ def test_no_bridge(place: Path, argv: list[str], stderr: bytes, code: int):
 def test_no_bridge_for_a_ping(place: Path):
     done = run(place, "scontrol", "ping")
     stars = "*" * 41
+    to_root = f"{stars}\n** RESTORE SLURMCTLD DAEMON TO SERVICE **\n{stars}\n" if os.geteuid() == 0 else ""
     down = f"Slurmctld(primary) at {os.uname().nodename} is DOWN\n"
-    assert said(done) == (f"{down}{stars}\n** RESTORE SLURMCTLD DAEMON TO SERVICE **\n{stars}\n".encode(), b"", 1)
+    assert said(done) == ((down + to_root).encode(), b"", 1)
 
 
 @pytest.mark.parametrize("name", [name for name in shims.COMMANDS if name not in ("srun", "scrontab", "salloc")])

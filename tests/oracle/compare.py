@@ -68,7 +68,7 @@ def _command(expect: Mapping[str, Any], done: Mapping[str, Any], known: Known, p
     if expect["exit_code"] != done["exit_code"]:
         yield Difference(f"{path}.exit_code", expect["exit_code"], done["exit_code"])
     for name in ("stdout", "stderr"):
-        yield from _text(expect[name], done[name], known, f"{path}.{name}")
+        yield from _text(normalise.recorded_output(expect[name]), done[name], known, f"{path}.{name}")
 
 
 def _text(expected: str, actual: str, known: Known, path: str) -> Iterator[Difference]:

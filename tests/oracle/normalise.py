@@ -84,6 +84,11 @@ def fill(text: str, known: Known) -> str:
     return _PLACEHOLDER.sub(value, text)
 
 
+def recorded_output(text: str) -> str:
+    """Every command ends its last line: where a recording does not, it holds the beginning of what was printed."""
+    return text if not text or text.endswith(("\n", CUT)) else text + CUT
+
+
 def matches(expected: str, actual: str, known: Known) -> bool:
     """May be asked of whole outputs: a line end is compared too."""
     if expected == actual:
