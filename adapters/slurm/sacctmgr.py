@@ -11,6 +11,7 @@ from typing import Literal
 from adapters.slurm import sacctmgr_fields, sacctmgr_help
 from adapters.slurm.answer import ANNOUNCEMENT, Answer, getopt_refusal
 from adapters.slurm.command_line import BadCommandLine, Grammar, Option
+from adapters.slurm.data import Wish, wish
 from adapters.slurm.sacctmgr_fields import Chosen, Form
 
 Entity = Literal["account", "association", "cluster", "coordinator", "qos", "tres", "user"]
@@ -41,6 +42,8 @@ class List:
     conditions: "Conditions"
     fields: tuple[Chosen, ...]
     form: Form
+    data: Wish | None = None
+    """--json or --yaml."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,11 +330,13 @@ def read(argv: Sequence[str]) -> Order | Answer:
         return _failure(f"sacctmgr: error: the bridge keeps no {entity}\n")
     if keyword != "list":
         return Change(keyword, entity, tuple(words[1:]), line.has("immediate"))  # type: ignore[arg-type]  # of the match
-    if line.has("json") or line.has("yaml"):
-        return _failure("sacctmgr: error: --json and --yaml are not built; -P gives fields that programs can read\n")
+    data = wish("sacctmgr", line.given)
+    if isinstance(data, Answer):
+        return data
     parsable = next((name for name, _ in reversed(line.given) if name in ("parsable", "parsable2")), None)
     form = Form(not line.has("noheader"), None if parsable is None else "|", parsable == "parsable")
-    return _list(entity, words[1:], form, with_associations=line.has("associations"))  # type: ignore[arg-type]
+    found = _list(entity, words[1:], form, with_associations=line.has("associations"))  # type: ignore[arg-type]
+    return found if data is None or isinstance(found, Answer) else replace(found, data=data)
 
 
 def _list(entity: Entity, words: Sequence[str], form: Form, *, with_associations: bool) -> List | Answer:

@@ -120,7 +120,7 @@ def _qos(conditions: Conditions, book: Book, facts: ClusterFacts) -> Iterator[Ro
         yield Row(book, facts.name, qos=qos)
 
 
-_TRES_IDS = {"cpu": 1, "mem": 2, "node": 4, "billing": 5}
+_TRES_IDS = {"cpu": 1, "mem": 2, "energy": 3, "node": 4, "billing": 5, "fs/disk": 6, "vmem": 7, "pages": 8}
 """Slurm's own; what a site has of its own is numbered from 1001."""
 
 

@@ -1,6 +1,6 @@
 """sacctmgr at the server: lists from the accounting book, changes to it by operators, with the question before."""
 
-from adapters.slurm import hostlist, sacctmgr, sacctmgr_changes, sacctmgr_list, sacctmgr_texts
+from adapters.slurm import hostlist, sacctmgr, sacctmgr_changes, sacctmgr_data, sacctmgr_list, sacctmgr_texts
 from adapters.slurm.answer import Answer
 from adapters.slurm.sacctmgr_fields import ClusterFacts
 from adapters.slurm.sacctmgr_texts import ActiveJob, Asker, Planned
@@ -18,11 +18,11 @@ async def run(world: World, caller: Caller, call: Call) -> Reply:
     if isinstance(order, Answer):
         return reply(order)
     if isinstance(order, sacctmgr.List):
-        return await _list(world, call, order)
+        return await _list(world, caller, call, order)
     return await _change(world, caller, call, order)
 
 
-async def _list(world: World, call: Call, order: sacctmgr.List) -> Reply:
+async def _list(world: World, caller: Caller, call: Call, order: sacctmgr.List) -> Reply:
     if sacctmgr_list.needs_question(order):
         if call.state.get("asked") is not True:
             question = f"{sacctmgr_list.ONLY_WITH_ASSOCIATIONS}\n{sacctmgr_texts.SURE}"
@@ -30,7 +30,10 @@ async def _list(world: World, call: Call, order: sacctmgr.List) -> Reply:
         if not _is_yes(call.answer):
             return Reply(("" if call.writes_to_terminal else "\n") + "Aborted\n")
     book = await world.service.accounting.book()
-    return Reply(sacctmgr_list.text(order, book, await _facts(world)))
+    facts = await _facts(world)
+    if order.data is not None:
+        return Reply(sacctmgr_data.text(order, order.data, book, facts, world.asked(caller, ())))
+    return Reply(sacctmgr_list.text(order, book, facts))
 
 
 async def _change(world: World, caller: Caller, call: Call, order: sacctmgr.Change) -> Reply:

@@ -1,9 +1,13 @@
 """sacctmgr's language and lists, against what a real 25.11 printed of the same accounts."""
 
+import json
+from typing import Any
+
 import pytest
 
-from adapters.slurm import sacctmgr, sacctmgr_fields, sacctmgr_list
+from adapters.slurm import sacctmgr, sacctmgr_data, sacctmgr_fields, sacctmgr_list
 from adapters.slurm.answer import Answer
+from adapters.slurm.data import Asked
 from adapters.slurm.sacctmgr_fields import ClusterFacts
 from bridge.core import accounting_start
 from bridge.core.accounting import Account, Association, Book, Limits, Qos, empty_book
@@ -147,8 +151,12 @@ def test_the_cluster_and_its_resources():
         "-------- --------------- ------ \n"
         "     cpu                      1 \n"
         "     mem                      2 \n"
+        "  energy                      3 \n"
         "    node                      4 \n"
         " billing                      5 \n"
+        "      fs            disk      6 \n"
+        "    vmem                      7 \n"
+        "   pages                      8 \n"
         "    gres             gpu   1001 \n"
     )
 
@@ -207,3 +215,27 @@ def test_conditions_on_associations_need_a_question_where_none_are_listed():
 def test_fields_may_be_cut_short(word: str, title: str | None):
     field = sacctmgr_fields.find(word)
     assert (field and field.title) == title
+
+
+def data(line: str, book: Book | None = None) -> Any:
+    order = sacctmgr.read(["--json", *line.split()])
+    assert isinstance(order, sacctmgr.List) and order.data is not None
+    asked = Asked((), "root", "root", "tryout")
+    return json.loads(sacctmgr_data.text(order, order.data, book or a_book(), FACTS, asked))
+
+
+def test_lists_as_documents():
+    found = data("list user bob withassoc")
+    assert list(found) == ["users", "meta", "errors", "warnings"]
+    assert (found["users"][0]["name"], found["users"][0]["default"]) == (
+        "bob",
+        {"qos": 0, "account": "chem", "wckey": ""},
+    )
+    assert [one["account"] for one in found["users"][0]["associations"]] == ["chem", "physics"]
+    assert data("list user bob")["users"][0]["default"]["account"] == "chem"
+    assert [one["name"] for one in data("list account")["accounts"]] == sorted(a_book().accounts)
+    assert [one["qos"] for one in data("list assoc user=zoe")["associations"]] == [["normal"]]
+    assert [one["name"] for one in data("list qos")["qos"]] == ["normal", "high"]
+    assert data("list user nosuch")["users"] == []
+    assert [one["id"] for one in data("list tres")["TRES"]] == [*range(1, 9), 1001]
+    assert data("list cluster")["clusters"][0]["name"] == "tryout"

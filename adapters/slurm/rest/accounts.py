@@ -254,7 +254,8 @@ class Resources:
         self._ids = {**_IDS, **{name: 1001 + at for at, name in enumerate(own)}}
 
     def listed(self, tres: Iterable[tuple[str, int]]) -> list[dict[str, Any]]:
-        return [self._one(name, amount) for name, amount in tres]
+        found = [self._one(name, amount) for name, amount in tres]
+        return sorted(found, key=lambda one: one["id"])
 
     def every(self) -> list[dict[str, Any]]:
         """Each kind that is known, as the database keeps it: without amounts."""
@@ -285,7 +286,7 @@ def short(one: Association, cluster: str) -> dict[str, Any]:
 
 def user(book: Book, name: str, cluster: str, *, associations: bool, coordinators: bool) -> dict[str, Any]:
     """Without its associations a user is listed without a default account either, as slurmdbd does."""
-    found = book.of_users.get(name, ()) if associations else ()
+    found = [one for _, one in book.tree() if one.user == name] if associations else []
     default = next((one for one in found if one.is_default), None)
     coordinated = book.coordinated_by(name) if coordinators else ()
     direct = {account.name for account in book.accounts.values() if name in account.coordinators}
@@ -294,7 +295,8 @@ def user(book: Book, name: str, cluster: str, *, associations: bool, coordinator
         "associations": [short(one, cluster) for one in found],
         "coordinators": [{"name": account, "direct": account in direct} for account in coordinated],
         "default": {
-            "qos": _qos_id(book, default.default_qos) if default is not None else 0,
+            # That of the first association with one, whichever is the default account's: so slurmdbd finds it.
+            "qos": next((number for one in found if (number := _qos_id(book, default_qos(book, one)))), 0),
             "account": default.account if default is not None else "",
             "wckey": "",
         },
@@ -303,6 +305,11 @@ def user(book: Book, name: str, cluster: str, *, associations: bool, coordinator
         "old_name": "",
         "wckeys": [],
     }
+
+
+def default_qos(book: Book, one: Association) -> str | None:
+    """Its own, or that of the nearest account above."""
+    return next((part.default_qos for part in book.chain(one) if part.default_qos is not None), None)
 
 
 def _qos_id(book: Book, name: str | None) -> int:
@@ -314,7 +321,7 @@ def account(book: Book, one: Account, cluster: str, *, associations: bool, coord
     direct = set(one.coordinators)
     every = sorted({name for name in book.users if one.name in book.coordinated_by(name)}) if coordinators else []
     return {
-        "associations": [short(each, cluster) for each in sorted(found, key=lambda each: each.id)],
+        "associations": [short(each, cluster) for each in sorted(found, key=lambda each: each.user)],
         "coordinators": [{"name": name, "direct": name in direct} for name in every],
         "description": one.description,
         "name": one.name,
@@ -328,13 +335,12 @@ def association(book: Book, one: Association, cluster: str, resources: Resources
     limits = book.effective(one)
     chain = book.chain(one)
     priority = next((part.priority for part in chain if part.priority is not None), None)
-    default_qos = next((part.default_qos for part in chain if part.default_qos is not None), None)
     return {
         "accounting": [],
         "account": one.account,
         "cluster": cluster,
         "comment": one.comment,
-        "default": {"qos": default_qos or ""},
+        "default": {"qos": default_qos(book, one) or ""},
         "flags": (),
         "max": _max_of_association(limits, resources),
         "id": one.id,
@@ -344,7 +350,7 @@ def association(book: Book, one: Association, cluster: str, resources: Resources
         "parent_account": one.parent,
         "partition": one.partition,
         "priority": _or_infinite(priority),
-        "qos": list(book.granted_qos(one)),
+        "qos": sorted(book.granted_qos(one), key=lambda name: _qos_id(book, name)),
         "shares_raw": _PARENT_SHARES if one.shares is None else one.shares,
         "user": one.user,
     }
