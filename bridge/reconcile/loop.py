@@ -475,7 +475,7 @@ class Reconciler:
                         await backend.stop(job.id, attempt, why)
                     except Gone:  # it was to be ended before it was started
                         if (fence := self._fences.get(name)) is not None:
-                            await self._give_up(name, [job.key], set(), fence)
+                            await self._give_up(name, [job], fence)
                 case state.NewLimit(attempt, seconds):
                     limit = None if seconds >= UNLIMITED_SECONDS else seconds
                     await backend.set_time_limit(job.id, attempt, limit)
@@ -605,30 +605,33 @@ class Reconciler:
                     await self._carry_out(name, outcome.after, instruction)
 
     async def _miss(self, name: str, seen: set[tuple[int, int]], fence: Fence) -> None:
-        """Jobs that are on nodes here by our rows and that the backend has no trace of."""
+        """Jobs that are on nodes here by our rows, and that a full picture does not show.
+
+        Those that have begun are lost. The others may have been started after the picture was made: they are started,
+        or stopped, once more, and the backend says what it has of them.
+        """
         missing = [
-            job.key
+            job
             for job in await self._store.unfinished()
             if job.state in ON_NODES and self._backend_name(job) == name and (job.id, job.attempt) not in seen
         ]
-        for key in missing:
-            self._told.pop(key, None)
-        await self._give_up(name, missing, seen, fence)
+        for job in missing:
+            self._told.pop(job.key, None)
+        await self._give_up(name, [job for job in missing if job.started_at is not None], fence)
 
-    async def _give_up(self, name: str, keys: Sequence[JobKey], seen: set[tuple[int, int]], fence: Fence) -> None:
-        """Of jobs that should be on nodes, and of whose attempts the backend knows nothing but of those `seen`."""
+    async def _give_up(self, name: str, jobs: Sequence[Job], fence: Fence) -> None:
+        """The backend has no trace of these attempts, which should be on nodes."""
         now = self._now()
+        attempts = {job.key: job.attempt for job in jobs}
 
         def event(job: Job) -> state.Event | None:
-            if job.state not in ON_NODES or (job.id, job.attempt) in seen:
+            if job.state not in ON_NODES or job.attempt != attempts[job.key]:
                 return None
             if job.started_at is not None:
                 return state.Lost(now, job.attempt, "its nodes have no trace of it")
-            if job.state is JobState.CONFIGURING:
-                return None  # it is yet to be started
             return state.NotStarted(now, job.attempt, "never reached its nodes")
 
-        await self._let_go(name, await self._store.change(keys, event, fence=fence))
+        await self._let_go(name, await self._store.change(list(attempts), event, fence=fence))
 
     async def _change(
         self, keys: Iterable[JobKey], event_of: Callable[[Job], Sequence[state.Event] | state.Event | None]

@@ -52,6 +52,15 @@ class TestAKilledMonitor:
 
         ground.run(scenario)
 
+    def test_cannot_be_told_of_a_spool_that_cannot_be_read(self, ground: Ground) -> None:
+        async def scenario(bench: Bench) -> None:
+            os.mkdir(f"{ground.data}/spool/7.1")
+            pathlib.Path(f"{ground.data}/spool/7.1/node0").touch()
+            await bench.again()
+            assert (bench.full[0], bench.seen[7].phase) == ((7,), "starting")
+
+        ground.run(scenario)
+
     def test_is_told_once_its_journal_can_be_written(self, ground: Ground) -> None:
         async def scenario(bench: Bench) -> None:
             give_up, tries = attempts.Attempt.give_up, []

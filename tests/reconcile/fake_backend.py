@@ -47,8 +47,9 @@ class FakeBackend:
     async def start(self, groups: Sequence[Group]) -> None:
         if self.refuse is not None:
             raise self.refuse
-        self.started += groups
         for group in groups:
+            if (group.job_id, group.attempt) not in [(one.job_id, one.attempt) for one in self.started]:
+                self.started.append(group)
             self._tell("start", group.job_id, group.attempt)
 
     async def observe(self) -> AsyncIterator[Observation]:

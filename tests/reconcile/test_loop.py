@@ -238,6 +238,29 @@ class TestWhatComesBetween:
         assert (ended.state, ended.end, world.backend.started) == (JobState.CANCELLED, End(cause="stopped"), [])
         await world.backend.until(lambda: ("forget", job.id, 1) in world.backend.told)
 
+    async def test_a_full_picture_that_is_older_than_a_start_ends_nothing(self, world: World) -> None:
+        job = await world.submit()
+        await world.started(1)
+        await world.service.cancel(CALLER, [Selector(job.id)])
+        await world.backend.until(lambda: ("stop", job.id, 1, "cancel") in world.backend.told)
+        world.backend.told.clear()
+        world.backend.see(full=True)
+        await world.backend.until(lambda: ("stop", job.id, 1, "cancel") in world.backend.told)
+        assert (await world.until(job.id, lambda job: True)).state is JobState.COMPLETING
+        world.backend.end(job.id, end=End(signal=15, cause="stopped"))
+        ended = await world.until(job.id, lambda job: job.is_final)
+        assert (ended.state, ended.end) == (JobState.CANCELLED, End(signal=15, cause="stopped"))
+
+    async def test_one_that_runs_by_its_row_and_is_in_no_full_picture_is_lost(self, world: World) -> None:
+        job = await world.submit(requeue=False)
+        await world.started(1)
+        world.backend.begin(job.id)
+        await world.until_state(job.id, JobState.RUNNING)
+        world.backend.see(full=True)
+        lost = await world.until(job.id, lambda job: job.is_final)
+        assert (lost.state, lost.reason_detail) == (JobState.NODE_FAIL, "its nodes have no trace of it")
+        await world.backend.until(lambda: ("forget", job.id, 1) in world.backend.told)
+
     async def test_a_requeue_of_a_job_that_was_placed_and_never_started_puts_it_back(self, world: World) -> None:
         _at_look(world, 2, lambda: world.service.requeue(CALLER, [Selector(1)]))
         job = await world.submit()

@@ -128,6 +128,7 @@ class LocalBackend:
             live = attempt.live_nodes()
         except OSError as error:
             log.error("a spool cannot be read", extra={"path": attempt.path, "why": str(error)})
+            self._add(attempt)  # it may run: to call it lost could start it a second time
             return
         if 0 in live:
             self._watch_unknown(attempt, known)
