@@ -25,8 +25,6 @@ start = ["add account physics", "add qos high", "add user {me.name} account=phys
 [mail]
 command = ["{program}", "{{subject}}", "{{to}}"]
 """
-    if me.name == "root":
-        more = more.replace("add user root account", "add user root defaultaccount=physics account")
     (tmp_path / "work").mkdir()
     bridge = Bridge(tmp_path, me, me, harness.SITE + more)
     bridge.start()
@@ -53,9 +51,8 @@ def test_limits_of_sacctmgr_hold_jobs_back_and_refuse_them(tmp_path: Path) -> No
         assert (refused.code, refused.err.splitlines()[0]) == (1, "sbatch: error: QOSMaxWallDurationPerJobLimit")
         bridge.kill9()
         bridge.start()
-        assert bridge.ok(
-            "sacctmgr", "-n", "-P", "list", "assoc", "account=physics", f"user={user}", "format=maxjobs"
-        ) == ("1\n")
+        words = ("-n", "-P", "list", "assoc", "account=physics", f"user={user}", "format=maxjobs")
+        assert bridge.ok("sacctmgr", *words) == "1\n"
 
 
 def test_jobs_keep_off_a_reservation_and_mail_tells_of_their_ends(tmp_path: Path) -> None:
