@@ -126,12 +126,13 @@ def test_a_bridge_killed_at_random_moments_loses_nothing(jobs: int, kills: int) 
     dice = random.Random(seed)
     with harness.a_bridge() as bridge:
         story = Story(bridge, dice)
-        for turn in range(kills):
+        turn = 0
+        while turn < kills or len(story.jobs) < jobs // 2:  # a busy machine takes few jobs between two kills
             if turn % 3 == 1:  # else it is killed before it has found its jobs again
                 bridge.wait(bridge.wrap("true"))
             _killed_at(bridge, dice.uniform(0.05, 2.0), lambda: story.submit_until_it_dies(jobs // kills + 1))
             if dice.random() < 0.5:
                 story.ask()
-        assert len(story.jobs) >= jobs // 2, f"BRIDGE_SEED={seed}: too few submissions were accepted"
+            turn += 1
         story.ask()
         assert list(_problems(story)) == [], f"BRIDGE_SEED={seed}"
