@@ -50,6 +50,7 @@ FORMS: dict[str, tuple[str, str]] = {
 LITERALS: tuple[tuple[re.Pattern[str], str, str], ...] = (
     # (what stands in a recording, what may stand in its place, why)
     (re.compile(r"\b25\.11\.8\b"), r"25\.11\.\d+", "Slurm's own version: every release of 25.11 speaks the same words"),
+    (re.compile(r"(?<![\d:-])0:0[1-9](?![\d:])"), r"0:0\d", "seconds that a job has run: a look falls on either side"),
     (re.compile(r" Port=\d+"), r"(?: Port=\d+)?", "told of a node whose daemon has another port than Slurm's own"),
 )
 
