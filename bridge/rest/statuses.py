@@ -80,6 +80,7 @@ STATUSES: dict[str, int] = {
     "reservation_busy": 409,
     "nodes_busy": 409,
     "not_pending": 409,
+    "not_running": 409,
     "reservation_overlap": 409,
     # our side
     "closed": 503,
