@@ -526,6 +526,8 @@ class Service:
             )
             partition = admitted.partition
             request = replace(request, account=admitted.account, qos=admitted.qos)
+            if limit > job.time_limit_seconds and not caller.is_operator:
+                self._must_fit(limit, request.component.partitions or (partition,))
         begin_at = job.begin_at
         if "begin_at" in wanted.request:
             begin_at = request.begin_at if request.begin_at is not None and request.begin_at > now else None
@@ -542,6 +544,13 @@ class Service:
             if "dependency" in wanted.request
             else job.dependency_text,
         )
+
+    def _must_fit(self, limit_seconds: int, partitions: Sequence[str]) -> None:
+        """Nobody but operators raises a limit above what all of the job's partitions allow."""
+        found = [self.site.partition(name) for name in partitions]
+        most = [one.max_time_seconds for one in found if one is not None]
+        if most and all(one is not None and limit_seconds > one for one in most):
+            raise NotPermitted("no partition of the job allows as much time", code="access_denied", field="time_limit")
 
     async def _throttle(self, caller: Caller, selector: Selector, throttle: int) -> Result:
         job = await self.store.get(JobKey(selector.id))

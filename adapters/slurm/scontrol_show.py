@@ -215,7 +215,7 @@ def _switches(text: str | None) -> str | None:
     if not text:
         return None
     count, at, wait = text.partition("@")
-    seconds = min(LONGEST_SWITCH_WAIT_SECONDS, values.time_limit(wait)) if at else LONGEST_SWITCH_WAIT_SECONDS
+    seconds = min(LONGEST_SWITCH_WAIT_SECONDS, values.duration(wait)) if at else LONGEST_SWITCH_WAIT_SECONDS
     return f"{count}@{durations.long(seconds)}"
 
 

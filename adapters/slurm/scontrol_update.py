@@ -12,6 +12,7 @@ from bridge.core.change import Change
 from bridge.core.errors import Refused
 from bridge.core.job import Job
 from bridge.core.request import UNLIMITED_SECONDS
+from bridge.core.users import Caller
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +63,21 @@ def read(words: Sequence[str]) -> Update | Answer:
             return _refused(_NO_ENTITY)
         rest = [(name, value) for name, value in rest if name.lower() != "jobname"]
     settings: list[tuple[str, str]] = []
+    resets = False
+    """ResetAccrueTime: ages count for nothing here, so that there is nothing to set back."""
     for name, value in rest:
+        if name.lower() in _NOTHING_CHANGES or (name.lower() == "resetaccruetime" and not value):
+            resets = resets or name.lower() == "resetaccruetime"
+            continue
+        if name.lower() in _REFUSED:
+            first = selectors.split(ids or "") or [""]
+            return _refused(f"{_REFUSED[name.lower()]} for job {first[0]}\n")
         setting = _find(name)
         if setting is None:
             return _refused(_UNSUPPORTED.format(f"{name}={value}"))
         settings.append((setting, value))
     if not settings:
-        return _refused("No changes specified\n")
+        return Answer() if resets else _refused("No changes specified\n")
     targets = tuple((one, selectors.parse(one)) for one in selectors.split(ids or ""))
     return Update(targets, job_name, tuple(settings))
 
@@ -81,6 +90,9 @@ def _signed(name: str, value: str) -> str:
 def _refused(text: str) -> Answer:
     return Answer(stderr=text, exit_code=1)
 
+
+_NOTHING_CHANGES = frozenset({"userid"})
+"""Narrows down the jobs of a name in Slurm; of a job that is named by its id it says nothing."""
 
 _JOB_WORDS = frozenset({"job", "jobid", "jobs"})
 
@@ -150,8 +162,15 @@ class _Draft:
     whole: bool
     request: dict[str, Any] = field(default_factory=dict)
     component: dict[str, Any] = field(default_factory=dict)
+    recorded: dict[str, str] = field(default_factory=dict)
     files: dict[str, Any] = field(default_factory=dict)
     limits: dict[str, Any] = field(default_factory=dict)
+
+
+def is_denied(update: Update, owner_uid: int, caller: Caller) -> bool:
+    """Whether the caller sets of a job of his own what only operators may."""
+    own = caller.user.uid == owner_uid and not caller.is_operator
+    return own and any(name in FOR_OPERATORS for name, _ in update.settings)
 
 
 def change_for(update: Update, job: Job, clock: Clock, *, whole: bool = True) -> Change:
@@ -167,6 +186,8 @@ def change_for(update: Update, job: Job, clock: Clock, *, whole: bool = True) ->
             raise
         except ValueError as bad:
             raise BadSetting(f"scontrol: error: Invalid {name} value\n") from bad
+    if draft.recorded:
+        draft.request["recorded"] = tuple({**dict(job.request.recorded), **draft.recorded}.items())
     if draft.files:
         draft.request["files"] = replace(job.request.files, **draft.files)
     return Change(request=draft.request, component=draft.component, **draft.limits)
@@ -182,6 +203,15 @@ def _request(field_name: str, read: Callable[[str], Any] = str) -> Callable[[_Dr
 def _component(field_name: str, read: Callable[[str], Any] = str) -> Callable[[_Draft, str], None]:
     def set_it(draft: _Draft, value: str) -> None:
         draft.component[field_name] = read(value)
+
+    return set_it
+
+
+def _recorded(option: str) -> Callable[[_Draft, str], None]:
+    """Kept with the job and shown, by the long name of sbatch's option."""
+
+    def set_it(draft: _Draft, value: str) -> None:
+        draft.recorded[option] = value
 
     return set_it
 
@@ -258,12 +288,85 @@ def _throttle(draft: _Draft, value: str) -> None:
     draft.limits["array_throttle"] = values.whole_number(value)
 
 
+def _megabytes(name: str, value: str) -> int:
+    if not value.isascii() or not value.isdigit():
+        raise BadSetting(f"scontrol: error: Invalid {name} value: {value}\n")
+    return int(value[:12])
+
+
 def _memory_per_node(draft: _Draft, value: str) -> None:
-    draft.component.update(memory_per_node_mib=values.memory(value), memory_per_cpu_mib=None, memory_per_gpu_mib=None)
+    mib = _megabytes("MinMemoryNode", value)
+    draft.component.update(memory_per_node_mib=mib, memory_per_cpu_mib=None, memory_per_gpu_mib=None)
 
 
 def _memory_per_cpu(draft: _Draft, value: str) -> None:
-    draft.component.update(memory_per_cpu_mib=values.memory(value), memory_per_node_mib=None, memory_per_gpu_mib=None)
+    mib = _megabytes("MinMemoryCPU", value)
+    draft.component.update(memory_per_cpu_mib=mib, memory_per_node_mib=None, memory_per_gpu_mib=None)
+
+
+def _of_gpus(value: str) -> int:
+    """The number in `gres/gpu:2`."""
+    wishes = values.gres_list(value)
+    if len(wishes) != 1 or wishes[0].name != "gpu":
+        raise BadSetting("Invalid generic resource (gres) specification for job {}\n")
+    return wishes[0].count
+
+
+def _cpus_per_gpu(draft: _Draft, value: str) -> None:
+    draft.component["cpus_per_gpu"] = _of_gpus(value)
+
+
+def _memory_per_gpu(draft: _Draft, value: str) -> None:
+    draft.component.update(memory_per_gpu_mib=_of_gpus(value), memory_per_node_mib=None, memory_per_cpu_mib=None)
+
+
+def _tres_per_task(draft: _Draft, value: str) -> None:
+    """`cpu:2,gres/gpu:1`; a colon serves as =."""
+    gres = []
+    for item in filter(None, value.split(",")):
+        name, _, amount = item.replace("=", ":").rpartition(":")
+        if name == "cpu":
+            draft.component["cpus_per_task"] = values.count(amount)
+        else:
+            gres.append(item.replace("=", ":"))
+    draft.component["gres_per_task"] = values.gres_list(",".join(gres))
+
+
+def _tres_per_socket(draft: _Draft, value: str) -> None:
+    if draft.job.request.component.sockets_per_node is None:
+        raise BadSetting("Invalid generic resource (gres) specification for job {}\n")
+    draft.component["gres_per_socket"] = values.gres_list(value)
+
+
+def _mail_types(draft: _Draft, value: str) -> None:
+    draft.request["mail_types"] = () if value.upper() == "NONE" else _words(value)
+
+
+def _switches(draft: _Draft, value: str) -> None:
+    """`1` or `1@MINUTES`; how long they are waited for may be set by itself."""
+    values.count(value.partition("@")[0])
+    draft.recorded["switches"] = value
+
+
+def _wait_for_switch(draft: _Draft, value: str) -> None:
+    asked = draft.recorded.get("switches") or dict(draft.job.request.recorded).get("switches") or "0"
+    seconds = values.count(value)
+    draft.recorded["switches"] = f"{asked.partition('@')[0]}@{seconds // 60}:{seconds % 60:02d}"
+
+
+def _trackable(draft: _Draft, value: str) -> None:
+    raise BadSetting("Invalid Trackable RESource (TRES) specification for job {}\n")
+
+
+def _bind(draft: _Draft, value: str) -> None:
+    if not value.startswith("gres/"):
+        _trackable(draft, value)
+    draft.recorded["tres-bind"] = value
+
+
+def _delay_boot(draft: _Draft, value: str) -> None:
+    values.time_limit(value)
+    draft.recorded["delay-boot"] = value
 
 
 def _dependency(draft: _Draft, value: str) -> None:
@@ -287,8 +390,28 @@ def _words(text: str) -> tuple[str, ...]:
 
 _SETTINGS: dict[str, Callable[[_Draft, str], None]] = {
     "Account": _request("account", _or_none),
+    "AdminComment": _recorded("admin-comment"),
     "ArrayTaskThrottle": _throttle,
     "Comment": _request("comment"),
+    "Contiguous": _recorded("contiguous"),
+    "CoreSpec": _recorded("core-spec"),
+    "CPUsPerTRES": _cpus_per_gpu,
+    "DelayBoot": _delay_boot,
+    "Extra": _recorded("extra"),
+    "MemPerTRES": _memory_per_gpu,
+    "Prefer": _component("prefer", _or_none),
+    "ReqCores": _component("cores_per_socket", values.count),
+    "ReqSockets": _component("sockets_per_node", values.count),
+    "ReqThreads": _component("threads_per_core", values.count),
+    "SiteFactor": _recorded("site-factor"),
+    "Switches": _switches,
+    "ThreadSpec": _recorded("thread-spec"),
+    "TresBind": _bind,
+    "TresFreq": _trackable,
+    "TresPerJob": _component("gres_per_job", values.gres_list),
+    "TresPerSocket": _tres_per_socket,
+    "TresPerTask": _tres_per_task,
+    "wait-for-switch": _wait_for_switch,
     "CPUsPerTask": _component("cpus_per_task", values.count),
     "Deadline": _deadline,
     "Dependency": _dependency,
@@ -296,7 +419,7 @@ _SETTINGS: dict[str, Callable[[_Draft, str], None]] = {
     "ExcNodeList": _component("exclude", _node_names),
     "Features": _component("constraint", _or_none),
     "Licenses": _component("licenses", _or_none),
-    "MailType": _request("mail_types", _words),
+    "MailType": _mail_types,
     "MailUser": _request("mail_user", _or_none),
     "MinCPUsNode": _component("cpus_per_node_min", values.count),
     "MinMemoryCPU": _memory_per_cpu,
@@ -332,10 +455,22 @@ _ALIASES = {
     "excludednodes": "ExcNodeList",
     "gres": "TresPerNode",
     "jobname": "Name",
-    "minnodes": "NumNodes",
     "nodelist": "ReqNodeList",
-    "reqcpus": "NumCPUs",
     "reqnodes": "NumNodes",
     "reqprocs": "NumCPUs",
+    "reservation": "ReservationName",
     "shared": "OverSubscribe",
+    "thread-spec": "ThreadSpec",
 }
+
+FOR_OPERATORS = frozenset(
+    {"AdminComment", "Contiguous", "CoreSpec", "Deadline", "OverSubscribe", "SiteFactor", "ThreadSpec"}
+)
+"""What no user may set of his own job."""
+
+_REFUSED = {
+    "burstbuffer": "Requested operation not supported on this system",
+    "clusterfeatures": "Unspecified error",
+    "clusters": "Unspecified error",
+}
+"""Settings that scontrol knows, and that have no meaning on one cluster without burst buffers."""

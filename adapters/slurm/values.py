@@ -54,7 +54,12 @@ def whole_number(text: str, least: int = 0) -> int:
 
 
 def time_limit(text: str) -> int:
-    """Seconds; whole minutes, rounded up as Slurm keeps them. 0, -1, UNLIMITED, INFINITE: no limit.
+    """Seconds; whole minutes, rounded up as Slurm keeps them. 0, -1, UNLIMITED, INFINITE: no limit."""
+    return min(UNLIMITED_SECONDS, (duration(text) + 59) // 60 * 60)
+
+
+def duration(text: str) -> int:
+    """Seconds of `MINUTES`, `M:S`, `H:M:S`, `D-H[:M[:S]]`; nothing at all, or `UNLIMITED`: no limit.
 
     Other negative numbers are refused, though Slurm makes nonsense of them.
     """
@@ -72,7 +77,7 @@ def time_limit(text: str) -> int:
         # One number is minutes, two are minutes and seconds, three hours, minutes and seconds.
         shape = [0, *([0] if len(parts) < 3 else []), *parts, 0][:4]
     day, hour, minute, second = shape
-    seconds = day * 86400 + hour * 3600 + (minute + (second + 59) // 60) * 60
+    seconds = day * 86400 + hour * 3600 + minute * 60 + second
     return seconds if 0 < seconds < UNLIMITED_SECONDS else UNLIMITED_SECONDS
 
 

@@ -61,6 +61,8 @@ def check(job: Job, change: Change, *, is_operator: bool) -> None:
     """Raise where the job's state or the caller's rights do not allow the change."""
     if job.is_final:
         raise Conflict("the job has ended", code="already_finished")
+    if change.priority and job.priority == 0 and not is_operator:
+        raise Conflict("the job is held", code="job_held", field="priority")
     if change.priority is not None and not is_operator and change.priority > job.priority:
         raise NotPermitted("only an operator may raise a priority", code="access_denied", field="priority")
     nice = change.request.get("nice")

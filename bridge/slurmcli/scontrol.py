@@ -354,6 +354,8 @@ async def _update_one(
         return [f"{errors.text_of('invalid_job_id', '')} for job {word}\n"]
     try:
         jobs = await world.service.show(caller, selector(selected))
+        if scontrol_update.is_denied(update, jobs[0].request.uid, caller):
+            return [f"{errors.text_of('access_denied', '')} for job {word}\n"]
         results: list[Result] = []
         for one, change in _changes(update, selected, jobs, world.clock(call)):
             results += await world.service.update(caller, [one], change)

@@ -577,3 +577,80 @@ def test_what_becomes_of_a_job_that_can_never_start_is_shown_where_it_was_said(w
     assert [line.strip() for line in text.splitlines() if "Kill" in line] == [
         f"KillOnInvalidDependent={said}" for said in lines
     ]
+
+
+# ── settings of jobs, as a real 25.11 takes and refuses them ──────────────────────────────────────
+
+
+def recorded_after(*words, **fields):
+    update = scontrol_update.read(["JobId=12", *words])
+    assert isinstance(update, scontrol_update.Update), update
+    return scontrol_update.change_for(update, a_job(**fields), a_view().clock)
+
+
+@pytest.mark.parametrize(
+    ("word", "change"),
+    [
+        ("Prefer=amd", Change(component={"prefer": "amd"})),
+        ("ReqSockets=2", Change(component={"sockets_per_node": 2})),
+        ("ReqCores=3", Change(component={"cores_per_socket": 3})),
+        ("ReqThreads=1", Change(component={"threads_per_core": 1})),
+        ("TresPerJob=gres/gpu:2", Change(component={"gres_per_job": (Gres("gpu", None, 2),)})),
+        (
+            "TresPerTask=cpu:2,gres/gpu:1",
+            Change(component={"cpus_per_task": 2, "gres_per_task": (Gres("gpu", None, 1),)}),
+        ),
+        ("CpusPerTres=gres/gpu:2", Change(component={"cpus_per_gpu": 2})),
+        (
+            "MemPerTres=gres/gpu:100",
+            Change(
+                component={"memory_per_gpu_mib": 100, "memory_per_node_mib": None, "memory_per_cpu_mib": None},
+            ),
+        ),
+        ("MailType=NONE", Change(request={"mail_types": ()})),
+        ("Extra=e", Change(request={"recorded": (("extra", "e"),)})),
+        ("DelayBoot=5", Change(request={"recorded": (("delay-boot", "5"),)})),
+        ("Switches=1", Change(request={"recorded": (("switches", "1"),)})),
+        ("wait-for-switch=65", Change(request={"recorded": (("switches", "0@1:05"),)})),
+    ],
+)
+def test_further_settings(word, change):
+    assert recorded_after(word) == change
+
+
+def test_what_is_recorded_is_added_to_what_was():
+    change = recorded_after("Extra=e", "wait-for-switch=5", asked={"recorded": (("switches", "2@9"), ("hint", "x"))})
+    assert dict(change.request["recorded"]) == {"switches": "2@0:05", "hint": "x", "extra": "e"}
+
+
+@pytest.mark.parametrize(
+    ("word", "text"),
+    [
+        ("MinMemoryCPU=1G", "scontrol: error: Invalid MinMemoryCPU value: 1G\n"),
+        ("TresBind=x", "Invalid Trackable RESource (TRES) specification for job {}\n"),
+        ("TresPerSocket=gres/gpu:1", "Invalid generic resource (gres) specification for job {}\n"),
+        ("CpusPerTres=gres/disk:1", "Invalid generic resource (gres) specification for job {}\n"),
+    ],
+)
+def test_settings_that_are_refused(word, text):
+    with pytest.raises(scontrol_update.BadSetting) as bad:
+        recorded_after(word)
+    assert str(bad.value) == text
+
+
+@pytest.mark.parametrize(
+    ("word", "answer"),
+    [
+        ("MinNodes=1", "Update of this parameter is not supported: MinNodes=1\nRequest aborted\n"),
+        ("ReqCPUs=1", "Update of this parameter is not supported: ReqCPUs=1\nRequest aborted\n"),
+        ("BurstBuffer=x", "Requested operation not supported on this system for job 12\n"),
+        ("Clusters=x", "Unspecified error for job 12\n"),
+        ("UserID=0", "No changes specified\n"),
+    ],
+)
+def test_settings_that_nothing_has(word, answer):
+    assert scontrol_update.read(["JobId=12", word]) == Answer(stderr=answer, exit_code=1)
+
+
+def test_ages_that_count_for_nothing_may_be_set_back():
+    assert scontrol_update.read(["JobId=12", "ResetAccrueTime"]) == Answer()

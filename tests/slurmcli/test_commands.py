@@ -233,6 +233,33 @@ async def test_scontrol_refusals(bridge: Bridge, argv: list[str], stderr: str):
     assert await bridge.run("scontrol", *argv) == failed(stderr)
 
 
+@pytest.mark.parametrize(
+    "word", ["OverSubscribe=yes", "Contiguous=1", "Deadline=now+2days", "AdminComment=x", "CoreSpec=1"]
+)
+async def test_what_only_operators_set(bridge: Bridge, word: str):
+    job = await bridge.submit(hold=True)
+    update = ["scontrol", "update", f"JobId={job.id}", word]
+    assert await bridge.run(*update) == failed(f"Access/permission denied for job {job.id}\n")
+    assert await bridge.run(*update, caller=ROOT) == Reply()
+
+
+async def test_users_stay_below_their_partitions_limit(bridge: Bridge):
+    job = await bridge.submit(hold=True)
+    update = ["scontrol", "update", f"JobId={job.id}"]
+    assert await bridge.run(*update, "TimeLimit=1-0") == Reply()
+    for limit in ("2-0", "UNLIMITED"):
+        refused = failed(f"Access/permission denied for job {job.id}\n")
+        assert await bridge.run(*update, f"TimeLimit={limit}") == refused
+    assert await bridge.run(*update, "TimeLimit=2-0", caller=ROOT) == Reply()
+
+
+async def test_a_held_job_is_not_released_by_its_priority(bridge: Bridge):
+    job = await bridge.submit(hold=True)
+    assert await bridge.run("scontrol", "update", f"JobId={job.id}", "Priority=5") == failed(
+        f"Job is in held state, pending scheduler release for job {job.id}\n"
+    )
+
+
 async def test_scontrol_of_anothers_job(bridge: Bridge):
     job = await bridge.submit(hold=True)
     assert await bridge.run("scontrol", "update", f"JobId={job.id}", "Name=x", caller=BOB) == failed(
