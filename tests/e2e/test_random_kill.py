@@ -40,7 +40,7 @@ KINDS = [
     Kind("held", "exit 0", COMPLETED, ("--hold",)),
     Kind("later", "exit 0", COMPLETED, ("--begin=now+2",)),
     Kind("behind", "exit 0", COMPLETED, ("-d", "afterany:{last}")),
-    Kind("cancelled", "sleep 60", frozenset({"CANCELLED 0:15", "CANCELLED 0:0"}), (), (0, 1)),
+    Kind("cancelled", "sleep 600", frozenset({"CANCELLED 0:15", "CANCELLED 0:0"}), (), (0, 1)),
 ]
 
 
