@@ -102,6 +102,8 @@ class Service:
         self._nodes: tuple[Node, ...] | None = None
         self._nodes_until = 0.0
         self._nodes_generation = 0
+        self._redirecting = asyncio.Lock()
+        """Held while an edge of the graph is changed: two at once could close a circle that neither sees."""
         self._node_watchers: list[Callable[[], None]] = []
         self._starts: Mapping[JobKey, forecast.Start] = {}
         self._starts_until = 0.0
@@ -485,12 +487,17 @@ class Service:
 
     async def update(self, caller: Caller, selectors: Sequence[Selector], wanted: change.Change) -> list[Result]:
         """All the change or none of it, for each job."""
-        results: list[Result] = []
         dependency = wanted.request.get("dependency")
-        if isinstance(dependency, dag.Dependency):
+        if not isinstance(dependency, dag.Dependency):
+            return await self._update(caller, selectors, wanted)
+        async with self._redirecting:
             resolved = await self._resolve(dependency, 0)
             wanted = replace(wanted, request={**wanted.request, "dependency": resolved})
             await self._refuse_cycles(selectors, resolved)
+            return await self._update(caller, selectors, wanted)
+
+    async def _update(self, caller: Caller, selectors: Sequence[Selector], wanted: change.Change) -> list[Result]:
+        results: list[Result] = []
         if wanted.array_throttle is not None:
             for selector in selectors:
                 results.append(await self._throttle(caller, selector, wanted.array_throttle))
@@ -572,9 +579,9 @@ class Service:
             for job in await self.store.unfinished()
             if job.request.dependency is not None
         }
-        for selector in selectors:
-            edges[selector.id] = [c.job_id for c in dependency.clauses if c.job_id is not None]
-            way = dag.find_cycle(edges, selector.id)
+        for waiter in {key.id for selector in selectors for key in await self._keys(selector)}:
+            edges[waiter] = [c.job_id for c in dependency.clauses if c.job_id is not None]
+            way = dag.find_cycle(edges, waiter)
             if way:
                 raise Refused(
                     "jobs would wait for each other: " + " → ".join(map(str, way)),

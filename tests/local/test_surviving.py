@@ -52,6 +52,17 @@ class TestAKilledMonitor:
 
         ground.run(scenario)
 
+    def test_of_a_bridge_that_has_not_the_backend_no_signal_is_sent(self, ground: Ground) -> None:
+        async def scenario(bench: Bench) -> None:
+            await bench.start("exec sleep 100")
+            await bench.phase("running")
+            with pytest.raises(Unavailable, match="another bridge runs the jobs"):
+                await LocalBackend("local", ground.data, []).signal(1, 1, signals.SIGTERM, "all")
+            await bench.backend.stop(1, 1, "cancel")
+            await bench.ended()
+
+        ground.run(scenario)
+
     def test_cannot_be_told_of_a_spool_that_cannot_be_read(self, ground: Ground) -> None:
         async def scenario(bench: Bench) -> None:
             os.mkdir(f"{ground.data}/spool/7.1")

@@ -17,7 +17,7 @@ from bridge.core.reasons import Reason
 from bridge.core.request import JobRequest
 from bridge.core.users import Caller, User
 from bridge.reconcile.loop import Reconciler
-from bridge.service import Draft, Selector, Service
+from bridge.service import Draft, Result, Selector, Service
 from bridge.store import schema
 from bridge.store.change import EventOf
 from bridge.store.records import Fence, NodeMark
@@ -506,6 +506,23 @@ class TestDependencies:
         with pytest.raises(Refused) as refused:
             await world.service.update(CALLER, [Selector(first.id)], Change(request={"dependency": circle}))
         assert refused.value.code == "circular_dependency"
+
+    async def test_of_two_updates_that_together_would_close_a_circle_one_is_refused(self, world: World) -> None:
+        first, second = [await world.submit(hold=True) for _ in range(2)]
+        array = await world.submit(array="0-1", hold=True)
+        await world.service.cancel(CALLER, [Selector(array.id, _tasks("0"))])
+
+        def wait_for(waits: int, target: int) -> Awaitable[list[Result]]:
+            after = Change(request={"dependency": Dependency((Clause(Kind.AFTER_ANY, target),))})
+            return world.service.update(CALLER, [Selector(waits)], after)
+
+        answers = await asyncio.gather(
+            wait_for(first.id, second.id), wait_for(second.id, first.id), return_exceptions=True
+        )
+        assert [isinstance(answer, Refused) for answer in answers] == [False, True]
+        await wait_for(second.id, array.id)
+        with pytest.raises(Refused, match="wait for each other"):
+            await wait_for(array.id + 1, second.id)  # the raw id of a task
 
 
 class TestClocks:

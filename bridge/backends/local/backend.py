@@ -399,6 +399,8 @@ class LocalBackend:
 
     async def _ask(self, job_id: int, number: int, message: dict[str, Any]) -> None:
         """Of a first node's monitor, which may be so young that it does not listen yet."""
+        if self._lock is None:
+            raise Unavailable("another bridge runs the jobs of this backend now")
         until = asyncio.get_running_loop().time() + _YOUNG_SECONDS
         while True:
             attempt = self._attempts.get((job_id, number))
