@@ -140,6 +140,13 @@ def _check(arguments: "argparse.Namespace") -> int:
     found = _settings(arguments.site)
     for sentence in settings_explain.sentences(found, os.geteuid()):
         print(sentence)
+    if os.geteuid() == 0 and any(backend.kind == "local" for backend in found.backends):
+        from bridge.backends.local import host
+
+        for needed in (sys.executable, os.path.abspath(__file__)):
+            closed = host.closed_to_users(needed)
+            if closed is not None:
+                print(f"Users cannot pass through {closed}: sbatch, srun and so on do not start in jobs ({needed}).")
     keys = found.server.data_directory / "keys"
     if found.server.tls_certificate is not None and found.server.tls_key is not None:
         certificate = tls.given(found.server.tls_certificate, found.server.tls_key)

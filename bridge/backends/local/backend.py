@@ -11,6 +11,7 @@ import logging
 import os
 import socket
 import stat
+import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
@@ -93,11 +94,11 @@ class LocalBackend:
         """Scripts are executed where the spool lies, by users who must be able to get there."""
         if os.statvfs(self._spool).f_flag & os.ST_NOEXEC:
             log.error("nothing may be executed on this file system: no job can start", extra={"path": self._spool})
-        path = os.path.abspath(self._spool)
-        while os.geteuid() == 0 and path != "/":
-            if not os.stat(path).st_mode & stat.S_IXOTH:
-                log.error("a folder is closed to the users of jobs", extra={"path": path})
-            path = os.path.dirname(path)
+        if os.geteuid() == 0:
+            for needed in (f"{self._spool}/1.1", sys.executable, nursery.__file__):
+                closed = host.closed_to_users(needed)
+                if closed is not None:
+                    log.error("a folder is closed to the users of jobs", extra={"path": closed, "needed": needed})
 
     def _take_lock(self) -> None:
         fd = os.open(f"{self._run}/local.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

@@ -1,6 +1,7 @@
 """This machine as a node's host: name, system, load and free memory, read when somebody asks."""
 
 import os
+import stat
 from pathlib import Path
 
 from bridge.core.nodes import Host
@@ -19,6 +20,21 @@ def look(started_at: float) -> Host:
         load=os.getloadavg()[0],
         free_memory_mib=_mib(_number("/proc/meminfo", "MemFree:")),
     )
+
+
+def closed_to_users(path: str) -> str | None:
+    """The first folder on the way to a file, links followed, through which not everybody may pass; None: all are open.
+
+    What root's jobs need must be reached by their users: an interpreter below /root, say, is not.
+    """
+    for way in (os.path.abspath(path), os.path.realpath(path)):
+        for folder in reversed(Path(way).parents):
+            try:
+                if not folder.stat().st_mode & stat.S_IXOTH:
+                    return str(folder)
+            except OSError:
+                return str(folder)
+    return None
 
 
 def _number(path: str, name: str) -> float | None:
