@@ -83,9 +83,13 @@ class SiteState:
         if one.is_default:
             for other in self._site.partitions:
                 if other.is_default and other.name != one.name:
-                    record = _PartitionRecord(replace(other, is_default=False))
-                    await self._save(_PARTITION, other.name, codec.dump(record))
-        await self._save(_PARTITION, one.name, codec.dump(_PartitionRecord(one)))
+                    await self._save_partition(replace(other, is_default=False))
+        await self._save_partition(one)
+
+    async def _save_partition(self, one: Partition) -> None:
+        """One that is as the site file says needs no record: what the file says later counts again."""
+        as_of_file = one in self._base.partitions
+        await self._save(_PARTITION, one.name, None if as_of_file else codec.dump(_PartitionRecord(one)))
 
     async def drop_partition(self, name: str) -> None:
         is_of_file = any(one.name == name for one in self._base.partitions)

@@ -1,6 +1,7 @@
 """scontrol create, update, delete and show of reservations and partitions, in the words of a real 25.11."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -287,6 +288,15 @@ async def test_a_partition_of_the_site_file_can_be_changed_and_deleted(bridge: B
     )
     assert await scontrol(bridge, "create partition=short nodes=n1 default=yes") == Reply()
     assert [one.name for one in bridge.service.site.partitions if one.is_default] == ["short"]
+
+
+async def test_a_partition_that_is_changed_back_is_the_site_files_again(bridge: Bridge):
+    for state in ("down", "up"):
+        await scontrol(bridge, f"update partition=short state={state}")
+    others = (one for one in bridge.service.site.partitions if one.name != "short")
+    longer = replace(bridge.service.site.partition("short"), max_time_seconds=7200)
+    bridge.service.replace_site(replace(bridge.service.site, partitions=(*others, longer)))
+    assert await bridge.out("sinfo", "-h", "-p", "short", "-o", "%a %l") == "up 2:00:00\n"
 
 
 @pytest.mark.parametrize(
