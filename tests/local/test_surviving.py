@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import pathlib
+import shutil
 import signal as signals
 import socket
 
@@ -49,6 +50,19 @@ class TestAKilledMonitor:
             assert sighting.phase == "not_started"
             assert sighting.why == "its monitor was lost before the script was started"
             assert not os.path.exists(bench.path("ran"))
+
+        ground.run(scenario)
+
+    def test_that_was_forgotten_only_in_part_is_forgotten_by_the_next_bridge(
+        self, ground: Ground, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def scenario(bench: Bench) -> None:
+            await bench.run("exit 0")
+            with monkeypatch.context() as patch:
+                patch.setattr(shutil, "rmtree", lambda path: os.unlink(f"{path}/launch.json"))
+                await bench.backend.forget(1, 1)
+            await bench.again()
+            assert (bench.full[0], os.listdir(f"{ground.data}/spool")) == ((), [])
 
         ground.run(scenario)
 

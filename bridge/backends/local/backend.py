@@ -62,6 +62,7 @@ class LocalBackend:
             self._say_what_hinders_jobs()
             self._take_lock()
             self._bind_poke()
+            await asyncio.to_thread(spool.sweep, self._spool)
             known = await self._nursery.open()
             for job_id, number in spool.attempts(self._spool):
                 await self._find_again(job_id, number, set(known))

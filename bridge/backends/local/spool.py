@@ -17,6 +17,7 @@ from bridge.agent import spool as agent_spool
 from bridge.core import group as core_group
 from bridge.core.group import Group
 
+_GONE = ".gone"
 _NAME = re.compile(r"([1-9][0-9]*)\.([1-9][0-9]*)")
 
 
@@ -100,6 +101,21 @@ def mark_stopped(path: str) -> None:
 
 
 def remove(path: str) -> None:
+    """In one step for whoever looks for attempts, however long it takes: a bridge that is killed meanwhile leaves no
+    half of one, and the next sweeps the rest."""
+    with contextlib.suppress(FileNotFoundError):
+        os.rename(path, f"{path}{_GONE}")
+    _remove(f"{path}{_GONE}")
+
+
+def sweep(spool_folder: str) -> None:
+    """What an earlier bridge was about to remove."""
+    for entry in os.listdir(spool_folder):
+        if entry.endswith(_GONE):
+            _remove(f"{spool_folder}/{entry}")
+
+
+def _remove(path: str) -> None:
     """Follows no links. What a plain user's job has put there against us stays, with a name that is not ours."""
     try:
         shutil.rmtree(path)
@@ -109,7 +125,7 @@ def remove(path: str) -> None:
         if error.errno not in (errno.EACCES, errno.EPERM, errno.ENOTEMPTY):
             raise
         with contextlib.suppress(OSError):
-            os.rename(path, f"{path}.left")
+            os.rename(path, f"{path.removesuffix(_GONE)}.left")
 
 
 def node_folders(path: str) -> Iterator[tuple[int, int]]:
