@@ -11,7 +11,7 @@ import pytest
 
 from bridge.backends.local import spool
 from bridge.core import group
-from bridge.core.errors import Gone
+from bridge.core.errors import Conflict, Gone
 from tests.local.ground import EVERY_CAGE, Bench, Ground, marked
 from tests.local.test_running import TIME, outcome
 
@@ -155,6 +155,19 @@ class TestStop:
             assert (sighting.phase, sighting.why) == ("not_started", "stopped before its start")
             await bench.backend.start([bench.group("exit 0")])
             assert not os.path.exists(bench.path("ran"))
+
+        ground.run(scenario)
+
+    def test_a_signal_before_the_start_is_a_conflict(self, ground: Ground) -> None:
+        async def scenario(bench: Bench) -> None:
+            os.mkfifo(bench.path("pipe"), 0o666)
+            os.chmod(bench.path("pipe"), 0o666)
+            await bench.start("exit 0", stdin=bench.path("pipe"))
+            with pytest.raises(Conflict, match="signal is not possible: not running") as refused:
+                await bench.backend.signal(1, 1, signals.SIGUSR1, "all")
+            assert refused.value.code == "cannot_alter"
+            await bench.backend.stop(1, 1, "cancel")
+            await bench.ended()
 
         ground.run(scenario)
 

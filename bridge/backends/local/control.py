@@ -9,13 +9,13 @@ from typing import Any
 
 from bridge.agent import lines
 from bridge.agent import spool as agent_spool
-from bridge.core.errors import BridgeError, Gone, Unavailable
+from bridge.core.errors import Conflict, Gone, Unavailable
 
 _PATIENCE_SECONDS = 10.0
 
 
 async def ask(path: str, index: int, message: dict[str, Any]) -> dict[str, Any]:
-    """Raises Gone when no monitor listens, Unavailable when it does not answer, BridgeError when it refuses."""
+    """Raises Gone when no monitor listens, Unavailable when it does not answer, Conflict when it refuses."""
     connection = _connect(path, index)
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
@@ -25,7 +25,7 @@ async def ask(path: str, index: int, message: dict[str, Any]) -> dict[str, Any]:
     if answer is None:
         raise Gone(f"the monitor of {path}, node {index}, has ended")
     if "error" in answer:
-        raise BridgeError(f"the monitor of {path}, node {index}, refused {message['do']}: {answer['error']}")
+        raise Conflict(f"{message['do']} is not possible: {answer['error']}", code="cannot_alter")
     return answer
 
 
