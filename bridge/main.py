@@ -291,7 +291,20 @@ def _logs(arguments: "argparse.Namespace") -> int:
     for piece in remote.pieces(f"/v1/jobs/{remote.quoted(arguments.job)}/log?stream={stream}{follow}"):
         sys.stdout.buffer.write(piece)
         sys.stdout.buffer.flush()
+    if arguments.follow and not _has_ended(arguments.job):
+        print("bridge: the bridge stopped before the job ended", file=sys.stderr)
+        return EXIT_REFUSED
     return 0
+
+
+def _has_ended(job: str) -> bool:
+    from bridge import remote
+    from bridge.core.errors import BridgeError
+
+    try:
+        return all(found["is_final"] for found in remote.get(f"/v1/jobs/{remote.quoted(job)}")["jobs"])
+    except BridgeError:
+        return False
 
 
 def _history(arguments: "argparse.Namespace") -> int:

@@ -101,6 +101,7 @@ async def serve(found: settings.Settings) -> None:
             await stopping.wait()
             log.info("stopping; jobs go on")
         finally:
+            parts.service.stopping.set()
             for one in listeners:
                 one.stop()
             await asyncio.gather(*tasks[3:], return_exceptions=True)

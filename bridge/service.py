@@ -101,6 +101,8 @@ class Service:
         self.changes = SiteChanges(store, self.runtime, self.accounting, self.known_nodes, list(backends), now=now)
         self._nodes: tuple[Node, ...] | None = None
         self._nodes_until = 0.0
+        self.stopping = asyncio.Event()
+        """Once set, nobody waits here any longer."""
         self._nodes_generation = 0
         self._redirecting = asyncio.Lock()
         """Held while an edge of the graph is changed: two at once could close a circle that neither sees."""
@@ -334,7 +336,7 @@ class Service:
             raise NotFound(f"there is no output to read: {gone.sentence}", code="no_output", field=stream) from gone
 
     async def wait_for_end(self, caller: Caller, selector: Selector, timeout_seconds: float) -> list[Job] | None:
-        """All records of the selection once all have ended; None when the time is over before."""
+        """All records of the selection once all have ended; None when the time is over before, or the bridge stops."""
         deadline = self._now() + timeout_seconds
         seq = await self.store.last_seq()
         while True:
@@ -342,9 +344,20 @@ class Service:
             if all(job.is_final for job in found):
                 return found
             left = deadline - self._now()
-            if left <= 0:
+            if left <= 0 or self.stopping.is_set():
                 return None
-            seq = await self.store.wait_for_change(seq, left)
+            seq = await self._change_or_stop(seq, left)
+
+    async def _change_or_stop(self, seq: int, timeout_seconds: float) -> int:
+        change = asyncio.ensure_future(self.store.wait_for_change(seq, timeout_seconds))
+        stop = asyncio.ensure_future(self.stopping.wait())
+        try:
+            await asyncio.wait({change, stop}, return_when=asyncio.FIRST_COMPLETED)
+            return change.result() if change.done() else seq
+        finally:
+            change.cancel()
+            stop.cancel()
+            await asyncio.gather(change, stop, return_exceptions=True)
 
     # ── changing ──────────────────────────────────────────────────────────────────────────────────
 

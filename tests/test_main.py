@@ -183,6 +183,23 @@ class TestServing:
             assert ended(client, job)["state"] == "COMPLETED"
             assert installed.ok("logs", job) == "again\n"
 
+    def test_a_wait_goes_on_with_the_next_bridge(self, installed: Installed) -> None:
+        gate = installed.folder / "gate"
+        os.mkfifo(gate, 0o666)
+        environment = {**installed.environment, "PYTHONPATH": _path(installed.environment["PYTHONPATH"])}
+        words = ["sbatch", "--wait", "--output=/dev/null", "--wrap", f"read code < {gate}; exit $code"]
+        with installed.served() as (process, _):
+            waiting = subprocess.Popen([sys.executable, "-m", "bridge.main", *words], env=environment)
+            writing = os.open(gate, os.O_WRONLY)  # waits for the script to open it
+            stopped = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(START_SECONDS) == 0
+            assert time.monotonic() - stopped < 4
+        with waiting, installed.served():
+            os.write(writing, b"7\n")
+            os.close(writing)
+            assert waiting.wait(START_SECONDS) == 7
+
     def test_logs_are_followed_to_the_end(self, installed: Installed) -> None:
         gate = installed.folder / "gate"
         os.mkfifo(gate, 0o666)

@@ -24,6 +24,7 @@ _ERRORS = (OSError, ValueError)
 _TRIES_AFTER_SECONDS = (0.0, 0.05, 0.15, 0.3, 0.6, 1.0)
 """Waits before the tries to connect: a bridge that is just being restarted is back within two seconds."""
 
+_WAIT_AGAIN_SECONDS = 2.0
 _ANSWER_TIMEOUT_SECONDS = 120.0
 _MOST_BYTES_READ = 64 * 1024 * 1024
 
@@ -78,6 +79,10 @@ def main(name: str, argv: list[str]) -> int:
         try:
             connection, answer = _ask(connection, name, body)
         except NoBridge as failure:
+            if name == "sbatch" and "state" in body:  # --wait outlasts a bridge that is away, as in Slurm
+                connection = None
+                time.sleep(_WAIT_AGAIN_SECONDS)
+                continue
             return _say_unreachable(name, argv, failure)
         except BadAnswer as failure:
             _print(sys.stderr, f"{name}: error: {failure}\n")

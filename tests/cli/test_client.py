@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from adapters.slurm.answer import ANNOUNCEMENT
-from bridge.cli import shims
+from bridge.cli import client, shims
 from tests.cli.server import Answer, Server
 
 CLIENT = Path(shims.__file__).parent / "client.py"
@@ -196,6 +196,24 @@ def test_an_order_whose_answer_is_lost_is_not_repeated(place: Path):
         1,
     )
     assert len(server.bodies) == 1
+
+
+def test_a_wait_outlasts_a_bridge_that_is_away(monkeypatch: pytest.MonkeyPatch):
+    again = {"out": "Submitted batch job 5\n", "err": "", "again_in_seconds": 0.0, "state": {"job_id": 5}}
+    answers = iter([again, client.NoBridge(""), client.NoBridge(""), {"out": "", "err": "", "code": 4}])
+    asked = []
+
+    def ask(connection: object, name: str, body: dict[str, object]) -> tuple[None, object]:
+        asked.append(body.get("state"))
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return None, answer
+
+    monkeypatch.setattr(client, "_ask", ask)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    assert client.main("sbatch", ["--wait", "job.sh"]) == 4
+    assert asked == [None, {"job_id": 5}, {"job_id": 5}, {"job_id": 5}]
 
 
 CONNECT_FAILURE = b"Unable to contact slurm controller (connect failure)\n"

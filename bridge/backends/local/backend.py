@@ -96,10 +96,13 @@ class LocalBackend:
         if os.statvfs(self._spool).f_flag & os.ST_NOEXEC:
             log.error("nothing may be executed on this file system: no job can start", extra={"path": self._spool})
         if os.geteuid() == 0:
-            for needed in (f"{self._spool}/1.1", sys.executable, nursery.__file__):
+            closed = host.closed_to_users(f"{self._spool}/1.1")
+            if closed is not None:
+                log.error("a folder is closed to the users of jobs", extra={"path": closed})
+            for needed in (sys.executable, nursery.__file__):
                 closed = host.closed_to_users(needed)
                 if closed is not None:
-                    log.error("a folder is closed to the users of jobs", extra={"path": closed, "needed": needed})
+                    log.warning("users cannot start sbatch, srun and so on", extra={"path": closed, "needed": needed})
 
     def _take_lock(self) -> None:
         fd = os.open(f"{self._run}/local.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
