@@ -33,6 +33,9 @@ from bridge.store.store import Store
 NODES_FRESH_SECONDS = 5.0
 """How long what operators marked through another process may go unseen."""
 
+CHANGES_AT_ONCE = 500
+"""In one write: who cancels thousands of an array's tasks does not hold up submissions meanwhile."""
+
 STARTS_FRESH_SECONDS = 1.0
 """How long a forecast is given again: making one takes longer than anything else that is asked."""
 
@@ -624,7 +627,9 @@ class Service:
         outcomes: list[Outcome] = []
         todo = list(owner_of)
         while todo:
-            done = await self.store.change(todo, checked)
+            done: list[Outcome] = []
+            for first in range(0, len(todo), CHANGES_AT_ONCE):
+                done += await self.store.change(todo[first : first + CHANGES_AT_ONCE], checked)
             outcomes += done
             # Tasks may have left an array's record between the look and the change: they are meant too.
             arrays = [outcome.key for outcome in done if outcome.before is not None and outcome.before.is_array]
