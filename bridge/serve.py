@@ -28,14 +28,13 @@ from bridge.core.errors import BridgeError, Refused, Unavailable
 from bridge.core.nodes import Node
 from bridge.identity import tls, tokens
 from bridge.identity.gate import Gate
-from bridge.identity.people import People
+from bridge.identity.people import People, group_name
 from bridge.reconcile import retention
 from bridge.reconcile.loop import Reconciler
 from bridge.reconcile.mailer import Mailer, MailSettings
 from bridge.rest import application
 from bridge.service import Service
 from bridge.slurmcli import router as commands
-from bridge.slurmcli.world import group_name
 from bridge.slurmrest import application as slurmrest
 from bridge.store import schema
 from bridge.store.records import Ages

@@ -1,7 +1,8 @@
 """The use cases: what every front end can ask for.
 
-Holds no state of its own: reads and changes go through the store, what is to happen on nodes is made to
-happen by the reconciler, which sees the changed rows. Only signals and output go to a backend from here.
+Keeps nothing that it could not read again: reads and changes go through the store, what is to happen on nodes is
+made to happen by the reconciler, which sees the changed rows. To a backend go from here only signals and what is
+asked of running jobs: output and measures.
 """
 
 import asyncio
@@ -32,9 +33,6 @@ from bridge.store.store import Store
 
 NODES_FRESH_SECONDS = 5.0
 """How long what operators marked through another process may go unseen."""
-
-CHANGES_AT_ONCE = 500
-"""In one write: who cancels thousands of an array's tasks does not hold up submissions meanwhile."""
 
 STARTS_FRESH_SECONDS = 1.0
 """How long a forecast is given again: making one takes longer than anything else that is asked."""
@@ -627,9 +625,7 @@ class Service:
         outcomes: list[Outcome] = []
         todo = list(owner_of)
         while todo:
-            done: list[Outcome] = []
-            for first in range(0, len(todo), CHANGES_AT_ONCE):
-                done += await self.store.change(todo[first : first + CHANGES_AT_ONCE], checked)
+            done = await self.store.change_in_parts(todo, checked)
             outcomes += done
             # Tasks may have left an array's record between the look and the change: they are meant too.
             arrays = [outcome.key for outcome in done if outcome.before is not None and outcome.before.is_array]

@@ -27,9 +27,6 @@ class Chosen:
             *(self.special, self.recorded, self.early),
         )
 
-    def holds(self, one: Occurrence) -> bool:
-        return self.places[one.option.slot].get(one.option.fills) is one
-
     def winner_over(self, one: Occurrence) -> Occurrence | None:
         return self.places[one.option.slot].get(one.option.fills)
 

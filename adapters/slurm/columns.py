@@ -45,10 +45,6 @@ class Printer(Generic[Row]):
         values = tuple(cell.column.value for cell in self.cells)
         return [template % tuple([value(row) for value in values]) for row in rows]
 
-    @property
-    def titles(self) -> tuple[str, ...]:
-        return tuple(cell.column.title for cell in self.cells)
-
 
 def compile_letters(
     text: str, letters: Mapping[str, Column[Row]], all_columns: Sequence[Column[Row]] = ()

@@ -179,13 +179,3 @@ class JobRequest:
 
 UNLIMITED_SECONDS = 365 * 86400 * 100
 """Stands for "no time limit" in a field of seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """A request with the blobs that belong to it, as the store takes it."""
-
-    request: JobRequest
-    script: bytes
-    environment: bytes = field(repr=False)
-    """NAME=value joined by NUL; readable by its owner only, never logged."""

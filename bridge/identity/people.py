@@ -9,6 +9,7 @@ import os
 import pwd
 import time
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from bridge.core.users import User
 
@@ -78,5 +79,11 @@ def _from_host(who: int | str) -> User | None:
 def _group_name(gid: int) -> str:
     try:
         return grp.getgrgid(gid).gr_name
-    except KeyError:
+    except (KeyError, OverflowError):
         return ""
+
+
+@lru_cache(maxsize=1024)
+def group_name(gid: int) -> str:
+    """For people to read: the number where the host has no name for it."""
+    return _group_name(gid) or str(gid)

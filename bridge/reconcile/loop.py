@@ -38,9 +38,6 @@ BUSY_SUBMISSIONS = 4
 BUSY_REST_SECONDS = 0.03
 """Where a turn finds so many new jobs at once there are more to come: they are looked at together, a little later."""
 
-CHANGES_AT_ONCE = 500
-"""In one write: thousands that wait for one job are told of its failure without holding up submissions."""
-
 WISHES_AT_ONCE = 32
 """Connections to monitors, for jobs that are cancelled or changed together."""
 
@@ -572,8 +569,7 @@ class Reconciler:
             await self._record(name, backend, observation, fence)
 
     async def _record(self, name: str, backend: Backend, observation: Observation, fence: Fence) -> None:
-        sightings: dict[JobKey, list[Sighting]] = {}
-        """Several where an earlier attempt has not been forgotten yet."""
+        sightings: dict[JobKey, list[Sighting]] = {}  # several where an earlier attempt has not been forgotten yet
         known = await self._store.find_by_raw_ids([sighting.job_id for sighting in observation.sightings])
         for sighting in observation.sightings:
             if sighting.job_id in known:
@@ -644,11 +640,7 @@ class Reconciler:
             if job is not None and (name := self._backend_name(job)) in self._fences:
                 by_fence.setdefault(name, []).append(key)
         for name, mine in by_fence.items():
-            outcomes: list[Outcome] = []
-            for first in range(0, len(mine), CHANGES_AT_ONCE):
-                part = mine[first : first + CHANGES_AT_ONCE]
-                outcomes += await self._store.change(part, event_of, fence=self._fences[name])
-            for outcome in outcomes:
+            for outcome in await self._store.change_in_parts(mine, event_of, fence=self._fences[name]):
                 if outcome.error is not None:
                     log.error("a change fits no step", extra={"job": str(outcome.key), "why": outcome.error.sentence})
                 if outcome.after is not outcome.before:

@@ -10,9 +10,10 @@ from bridge.core.errors import BridgeError
 from bridge.core.indexset import IndexSet
 from bridge.core.job import Job, JobKey
 from bridge.core.users import Caller
+from bridge.identity.people import group_name
 from bridge.service import Selector
 from bridge.slurmcli.wire import Call, Reply
-from bridge.slurmcli.world import World, group_name, reply
+from bridge.slurmcli.world import World, reply
 from bridge.store.records import JobQuery, StepRow
 
 

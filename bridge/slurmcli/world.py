@@ -1,13 +1,11 @@
 """What the commands at the server share: the service, users and groups by name, and the asking user's view."""
 
-import grp
 import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 
-from adapters.slurm import durations, jobfacts, scontrol_site, sdiag, sizes
+from adapters.slurm import durations, jobfacts, node_uses, sdiag, sizes
 from adapters.slurm.answer import Answer
 from adapters.slurm.clusters import Chosen
 from adapters.slurm.data import Asked
@@ -15,8 +13,8 @@ from adapters.slurm.scontrol_config import Installation
 from adapters.slurm.scontrol_show import NodeUse
 from adapters.slurm.selectors import Selected
 from adapters.slurm.squeue_columns import View
-from bridge.core.job import ON_NODES, JobState
 from bridge.core.users import Caller, User
+from bridge.identity.people import group_name
 from bridge.service import Selector, Service
 from bridge.slurmcli.wire import Call, Reply
 from bridge.store.records import JobQuery
@@ -24,14 +22,6 @@ from bridge.store.records import JobQuery
 FindUser = Callable[[int | str], User | None]
 MakeToken = Callable[[User, int | None], str | Awaitable[str]]
 """(user, lifespan in seconds; None: the longest) → token"""
-
-
-@lru_cache(maxsize=1024)
-def group_name(gid: int) -> str:
-    try:
-        return grp.getgrgid(gid).gr_name
-    except (KeyError, OverflowError):
-        return str(gid)
 
 
 @dataclass(frozen=True)
@@ -87,32 +77,10 @@ class World:
         )
 
     async def node_uses(self, caller: Caller) -> list[NodeUse]:
-        views = await self.service.nodes()
-        recent = await self.service.jobs(
-            caller, JobQuery(ended_since=self.now() - self.service.site.min_job_age_seconds)
-        )
-        completing = {share.node for job in recent if job.state is JobState.COMPLETING for share in job.nodes}
-        left: dict[str, float] = {}
-        devices: dict[str, list[tuple[str, str | None, tuple[int, ...]]]] = {}
-        for job in recent:
-            for share in job.nodes:
-                left[share.node] = max(left.get(share.node, 0.0), job.ended_at or 0.0)
-                if job.state in ON_NODES:
-                    devices.setdefault(share.node, []).extend(share.gres)
+        oldest = self.now() - self.service.site.min_job_age_seconds
+        recent = await self.service.jobs(caller, JobQuery(ended_since=oldest))
         kept = await self.service.runtime.reservations()
-        return [
-            NodeUse(
-                view.node,
-                view.allocated_cpus,
-                view.allocated_memory_mib,
-                view.allocated_gres,
-                view.node.name in completing,
-                left.get(view.node.name) or None,
-                tuple(devices.get(view.node.name, ())),
-                scontrol_site.kept_for(view.node.name, kept, self.now()),
-            )
-            for view in views
-        ]
+        return node_uses.of(await self.service.nodes(), recent, kept, self.now())
 
 
 def selector(selected: Selected) -> Selector:

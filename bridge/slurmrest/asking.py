@@ -1,21 +1,19 @@
 """What a handler gets and gives, and what all of them share."""
 
-import grp
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
-from adapters.slurm import durations, sizes
+from adapters.slurm import durations, node_uses, sizes
 from adapters.slurm.rest.envelope import Client, Said
 from adapters.slurm.rest.paths import Path
 from adapters.slurm.scontrol_show import NodeUse
 from adapters.slurm.squeue_columns import View
 from bridge.core.job import Job, JobState
 from bridge.core.users import Caller
-from bridge.identity.people import People
+from bridge.identity.people import People, group_name
 from bridge.service import Service
 from bridge.store.records import JobQuery
 
@@ -69,14 +67,6 @@ class Changes:
         return int(self._at)
 
 
-@lru_cache(maxsize=1024)
-def group_name(gid: int) -> str:
-    try:
-        return grp.getgrgid(gid).gr_name
-    except (KeyError, OverflowError):
-        return str(gid)
-
-
 class World:
     def __init__(
         self,
@@ -106,23 +96,7 @@ class World:
         )
 
     async def node_uses(self, caller: Caller) -> list[NodeUse]:
-        views = await self.service.nodes()
         oldest = self.now() - self.service.site.min_job_age_seconds
-        completing: set[str] = set()
-        left: dict[str, float] = {}
-        for job in await self.service.jobs(caller, JobQuery(ended_since=oldest)):
-            for share in job.nodes:
-                left[share.node] = max(left.get(share.node, 0.0), job.ended_at or 0.0)
-                if job.state is JobState.COMPLETING:
-                    completing.add(share.node)
-        return [
-            NodeUse(
-                view.node,
-                view.allocated_cpus,
-                view.allocated_memory_mib,
-                view.allocated_gres,
-                view.node.name in completing,
-                left.get(view.node.name) or None,
-            )
-            for view in views
-        ]
+        recent = await self.service.jobs(caller, JobQuery(ended_since=oldest))
+        kept = await self.service.runtime.reservations()
+        return node_uses.of(await self.service.nodes(), recent, kept, self.now())

@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from adapters.slurm import errors, hostlist
+from adapters.slurm import errors, hostlist, sdiag
 from adapters.slurm.rest import cluster, diagnostics, envelope, nodes, parsing
 from adapters.slurm.rest.envelope import Error
 from adapters.slurm.rest.parsing import Failed
 from adapters.slurm.scontrol_show import NodeUse
 from bridge.core.errors import Refused
-from bridge.core.job import Job, JobState
+from bridge.core.job import JobState
 from bridge.slurmrest import queries
 from bridge.slurmrest.asking import Ask, Handler, NotModified, Reply, World
 from bridge.slurmrest.counters import Counters
@@ -56,7 +56,7 @@ class Cluster:
         counts = await self._service.store.counts()
         recent = await self._service.jobs(ask.caller, JobQuery(active_since=world.started_at))
         numbers = {
-            **_jobs_since(recent, world.started_at),
+            **{f"jobs_{name}": count for name, count in sdiag.tally(recent, world.started_at).items()},
             "jobs_pending": counts[JobState.PENDING] + counts[JobState.SPECIAL_EXIT],
             "jobs_running": counts[JobState.RUNNING] + counts[JobState.CONFIGURING],
             "server_thread_count": 1,
@@ -170,18 +170,6 @@ class Cluster:
         if since is not None and since >= last:
             raise NotModified
         return last
-
-
-def _jobs_since(found: Sequence[Job], since: float) -> dict[str, int]:
-    """What happened since; an array's waiting tasks count as one, as slurmctld counts their record."""
-    ended = [job.state for job in found if job.ended_at is not None and job.ended_at >= since]
-    return {
-        "jobs_submitted": sum(job.submitted_at >= since for job in found if job.task_index is None),
-        "jobs_started": sum(job.started_at is not None and job.started_at >= since for job in found if job.nodes),
-        "jobs_completed": sum(state is JobState.COMPLETED for state in ended),
-        "jobs_canceled": sum(state is JobState.CANCELLED for state in ended),
-        "jobs_failed": sum(state not in (JobState.COMPLETED, JobState.CANCELLED) for state in ended),
-    }
 
 
 def _mark_of(words: Sequence[str]) -> Literal["UP", "DRAIN", "DOWN"] | None:

@@ -45,6 +45,9 @@ from bridge.store.writer import Writer
 REQUEUE_WINDOW_SECONDS = 300.0
 """Slurm's MinJobAge: so long after its end a job can be requeued, and keeps its environment."""
 
+CHANGES_AT_ONCE = 500
+"""In one write of `change_in_parts`: who cancels thousands does not hold up submissions meanwhile."""
+
 POLL_SECONDS = 1.0
 """PostgreSQL: how long another process's change may go unseen."""
 
@@ -160,6 +163,15 @@ class Store:
         of the call is written. Gone(code="fenced") when the fence is no longer the backend's.
         """
         return await self._write(lambda batch: change.change(batch, keys, event_of, fence), keys)
+
+    async def change_in_parts(
+        self, keys: Sequence[JobKey], event_of: EventOf, *, fence: Fence | None = None
+    ) -> list[Outcome]:
+        """As `change`, in several transactions where there are thousands: others' writes go on between them."""
+        outcomes: list[Outcome] = []
+        for first in range(0, len(keys), CHANGES_AT_ONCE):
+            outcomes += await self.change(keys[first : first + CHANGES_AT_ONCE], event_of, fence=fence)
+        return outcomes
 
     async def set_throttle(self, array_id: int, throttle: int | None, by_uid: int, at: float) -> Job | None:
         """None when there is no such array."""

@@ -2,8 +2,7 @@
 
 import pytest
 
-from adapters.slurm import tres
-from bridge.core import sizing
+from adapters.slurm import sizes
 from bridge.core.job import Share
 from tests.builders import a_job
 from tests.slurm import recorded
@@ -19,8 +18,8 @@ CASES = {
 def test_req_tres(case):
     shown = case["expect"]["job"]
     component = recorded.request_of(case).component
-    size = sizing.size_of(component, recorded.SITE.partition(shown["Partition"]))
-    assert tres.req_tres(size, node_memory_mib=16000) == shown["ReqTRES"]
+    asked = sizes.asked_for(component, recorded.SITE.partition(shown["Partition"]), (8, 16000), held=False)
+    assert sizes.tres_text(asked.tres) == shown["ReqTRES"]
 
 
 def test_alloc_tres_adds_up_the_shares_of_all_nodes():
@@ -28,8 +27,11 @@ def test_alloc_tres_adds_up_the_shares_of_all_nodes():
         Share("n1", 2, 512, 2, (("gpu", "a100", (0, 1)), ("fpga", None, (0,)))),
         Share("n2", 1, 256, 1, (("gpu", "a100", (3,)),)),
     )
-    assert tres.alloc_tres(a_job(nodes=shares)) == "cpu=3,mem=768M,node=2,billing=3,gres/gpu=3,gres/fpga=1"
+    assert (
+        sizes.tres_text(sizes.allocated(a_job(nodes=shares)))
+        == "cpu=3,mem=768M,node=2,billing=3,gres/gpu=3,gres/fpga=1"
+    )
 
 
 def test_a_job_that_never_started_holds_nothing():
-    assert tres.alloc_tres(a_job()) == ""
+    assert sizes.tres_text(sizes.allocated(a_job())) == ""

@@ -1,8 +1,6 @@
 """The commands over a real store and service."""
 
 import dataclasses
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -13,22 +11,11 @@ from bridge.core.state import Began, Placed
 from bridge.slurmcli.wire import Reply
 from tests.builders import NOON
 from tests.slurm.views import SITE
-from tests.slurmcli.bridge import ALICE, BOB, ROOT, Bridge, a_bridge
+from tests.slurmcli.bridge import ALICE, BOB, ROOT, Bridge
 
 pytestmark = pytest.mark.anyio
 
 ON_N1 = (Share("n1", 1, 256, 1),)
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-async def bridge(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Bridge]:
-    async with a_bridge(tmp_path) as bridge:
-        yield bridge
 
 
 def failed(stderr: str, exit_code: int = 1, stdout: str = "") -> Reply:

@@ -1,7 +1,6 @@
 """--json and --yaml, held against what a real 25.11 printed (tests/slurm/real): the same keys, the same kinds."""
 
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -9,22 +8,11 @@ import pytest
 
 from adapters.slurm import data
 from bridge.core.job import End, Share
-from tests.slurmcli.bridge import ALICE, Bridge, a_bridge
+from tests.slurmcli.bridge import ALICE, Bridge
 
 pytestmark = pytest.mark.anyio
 
 REAL = Path(__file__).parents[1] / "slurm" / "real"
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-async def bridge(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Bridge]:
-    async with a_bridge(tmp_path) as bridge:
-        yield bridge
 
 
 def shape(value: Any) -> Any:

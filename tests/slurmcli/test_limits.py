@@ -15,11 +15,6 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 async def bridge(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Bridge]:
     async with a_bridge(tmp_path) as bridge:
         bridge.service.site = replace(bridge.service.site, enforce=("associations", "limits", "qos"))

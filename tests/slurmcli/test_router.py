@@ -5,7 +5,6 @@ import json
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +15,9 @@ from fastapi import FastAPI, Request
 
 from bridge.cli import shims
 from bridge.slurmcli import router
-from tests.slurmcli.bridge import ALICE, Bridge, a_bridge
+from tests.slurmcli.bridge import ALICE, Bridge
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-async def bridge(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Bridge]:
-    async with a_bridge(tmp_path) as bridge:
-        yield bridge
 
 
 def app_of(bridge: Bridge) -> FastAPI:

@@ -1,13 +1,11 @@
 """sacctmgr over a real store: the site file's start, changes that stay, the question, and rights."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from bridge.slurmcli.wire import Reply
-from tests.slurmcli.bridge import ALICE, ROOT, Bridge, a_bridge
+from tests.slurmcli.bridge import ALICE, ROOT, Bridge
 
 pytestmark = pytest.mark.anyio
 
@@ -16,17 +14,6 @@ ASKED = (
     " Associations =\n  C = oracle     A = chem                \n"
 )
 QUESTION = "Would you like to commit changes? (You have 30 seconds to decide)\n(N/y): "
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-async def bridge(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Bridge]:
-    async with a_bridge(tmp_path) as bridge:
-        yield bridge
 
 
 async def accounts(bridge: Bridge) -> str:

@@ -2,8 +2,6 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -13,22 +11,11 @@ from bridge.core.users import Caller, User
 from bridge.slurmcli import sbatch
 from bridge.slurmcli.wire import Call, Reply
 from tests.builders import a_job
-from tests.slurmcli.bridge import ALICE, Bridge, a_bridge
+from tests.slurmcli.bridge import ALICE, Bridge
 
 pytestmark = pytest.mark.anyio
 
 SCRIPT = {"script: job.sh": b"#!/bin/sh\necho running\n"}
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-async def bridge(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Bridge]:
-    async with a_bridge(tmp_path) as bridge:
-        yield bridge
 
 
 async def submit(bridge: Bridge, *argv: str, files: object = SCRIPT, **fields: object) -> Reply:

@@ -1,8 +1,6 @@
 """scontrol create, update, delete and show of reservations and partitions, in the words of a real 25.11."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -11,22 +9,11 @@ from bridge.core.job import Share
 from bridge.service import Service
 from bridge.slurmcli.wire import Reply
 from tests.builders import NOON
-from tests.slurmcli.bridge import ALICE, BOB, ROOT, Bridge, a_bridge
+from tests.slurmcli.bridge import ALICE, BOB, ROOT, Bridge
 
 pytestmark = pytest.mark.anyio
 
 CREATED = "Reservation created: {}\n"
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-async def bridge(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Bridge]:
-    async with a_bridge(tmp_path) as bridge:
-        yield bridge
 
 
 async def scontrol(bridge: Bridge, line: str) -> Reply:

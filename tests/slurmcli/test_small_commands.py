@@ -2,8 +2,6 @@
 
 import dataclasses
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -13,21 +11,10 @@ from bridge.core.nodes import Host
 from bridge.slurmcli.wire import Copy, Reply
 from bridge.store.records import StepRow
 from tests.slurm.views import NODES
-from tests.slurmcli.bridge import ALICE, BOB, ROOT, Bridge, a_bridge
+from tests.slurmcli.bridge import ALICE, BOB, ROOT, Bridge
 from tests.slurmcli.test_data import REAL, differences
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-async def bridge(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Bridge]:
-    async with a_bridge(tmp_path) as bridge:
-        yield bridge
 
 
 def failed(stderr: str, exit_code: int = 1) -> Reply:
