@@ -7,7 +7,7 @@
     bridge logs ID [--follow] [--stderr]       a job's output
     bridge history ID                          what happened to a job, in sentences
     bridge db upgrade|downgrade|purge          the state database, while no bridge runs
-    bridge sbatch|squeue|scancel|sacct|scontrol|sinfo|srun WORDS
+    bridge NAME WORDS                          Slurm's command of that name, see `shims.COMMANDS`
 
 Imports are made where they are used: a command like `bridge squeue` must not wait for the service's.
 """

@@ -400,7 +400,14 @@ OPTIONS: tuple[Option, ...] = (
         ("SBATCH_TIMELIMIT",),
     ),
     Option(
-        "time-min", "", _R, readers.time_limit, _Q, "time_min_seconds", _NEAR, "checked; the full limit is what it gets"
+        "time-min",
+        "",
+        _R,
+        readers.time_limit,
+        _Q,
+        "time_min_seconds",
+        _NEAR,
+        "it gets the full limit, or what is left before --deadline",
     ),
     Option("tmp", "", _R, readers.memory, _C, "temporary_disk_mib", _ACT, "only nodes with so much temporary disk"),
     _keep("tres-bind", _BINDING, "SBATCH_TRES_BIND"),

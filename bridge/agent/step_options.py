@@ -1,6 +1,7 @@
 """srun's options inside a job: one table, and the reader of its command line and SLURM_* environment.
 
-Every option of srun's manual page stands here with its class; what an option does is decided in `srun.py`.
+Every option of srun's manual page stands here with its class; what one does is decided in `step_request.py` and
+`step.py`.
 `acted on`: obeyed. `recorded`: accepted, changes nothing within an allocation (told with -v). `refused`: would
 have to change the job's result or needs what is not built; said in a sentence, and nothing is started.
 """

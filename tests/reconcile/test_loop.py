@@ -79,6 +79,13 @@ class World:
     async def started(self, count: int) -> None:
         await self.backend.until(lambda: len(self.backend.started) >= count)
 
+    async def a_running_job(self) -> Job:
+        """The first that is submitted."""
+        job = await self.submit()
+        await self.started(1)
+        self.backend.begin(job.id)
+        return await self.until_state(job.id, JobState.RUNNING)
+
     async def later(self, what: Callable[[], bool]) -> None:
         """Let time pass until the backend was told so that `what` holds."""
         async with asyncio.timeout(DEADLINE_SECONDS):
@@ -155,10 +162,7 @@ class TestOneJob:
 
     async def test_what_two_attempts_did_is_taken_in_together(self, world: World) -> None:
         """As a bridge finds it that was killed before the first one was forgotten."""
-        job = await world.submit()
-        await world.started(1)
-        world.backend.begin(job.id)
-        await world.until_state(job.id, JobState.RUNNING)
+        job = await world.a_running_job()
         await world.service.requeue(CALLER, [Selector(job.id)])
         world.backend.end(job.id, end=End(signal=15, cause="stopped"))
         await world.until_state(job.id, JobState.PENDING)
@@ -173,10 +177,7 @@ class TestOneJob:
         await world.backend.until(lambda: ("forget", job.id, 1) in world.backend.told)
 
     async def test_a_cancel_is_handed_over_and_ends_it(self, world: World) -> None:
-        job = await world.submit()
-        await world.started(1)
-        world.backend.begin(job.id)
-        await world.until_state(job.id, JobState.RUNNING)
+        job = await world.a_running_job()
         await world.service.cancel(CALLER, [Selector(job.id)])
         await world.backend.until(lambda: ("stop", job.id, 1, "cancel") in world.backend.told)
         world.backend.end(job.id, end=End(signal=15, cause="stopped"))
@@ -189,10 +190,7 @@ class TestOneJob:
 
     async def test_one_that_cannot_be_told_of_its_cancel_does_not_hold_up_others(self, world: World) -> None:
         world.backend.stuck = asyncio.Event()
-        job = await world.submit()
-        await world.started(1)
-        world.backend.begin(job.id)
-        await world.until_state(job.id, JobState.RUNNING)
+        job = await world.a_running_job()
         await world.service.cancel(CALLER, [Selector(job.id)])
         await world.backend.until(lambda: ("stop", job.id, 1, "cancel") in world.backend.told)
         await world.run_to_end(await world.submit())
@@ -213,10 +211,7 @@ class TestOneJob:
         assert result.error.code == "access_denied"
 
     async def test_a_requeue_gives_the_same_id_another_attempt_after_two_minutes(self, world: World) -> None:
-        job = await world.submit()
-        await world.started(1)
-        world.backend.begin(job.id)
-        await world.until_state(job.id, JobState.RUNNING)
+        job = await world.a_running_job()
         await world.service.requeue(CALLER, [Selector(job.id)])
         world.backend.end(job.id, end=End(signal=15, cause="stopped"))
         waiting = await world.until_state(job.id, JobState.PENDING)
