@@ -117,6 +117,7 @@ wait $srun; echo "left $?"
 
     def test_a_killed_srun_takes_its_tasks_along(self, each_bridge: Bridge) -> None:
         script = f"""srun sh -c 'trap "" TERM HUP INT; echo $$ > pid; echo > up; read _ < never' & srun=$!
+disown $srun  # or bash tells of its end, at whatever moment it notices
 {UP}kill -KILL $srun
 while kill -0 $(cat pid) 2> /dev/null; do sleep 0.1; done
 echo gone
