@@ -241,7 +241,7 @@ class Step:
         self._watch(node)
 
     def _on_frame(self, node: Node, kind: int, rank: int, body: bytes) -> None:
-        if kind in self._streams:
+        if kind in self._streams and rank < self.tasks:
             self._streams[kind].take(rank, body)
             return
         if kind != wire.CONTROL:
@@ -269,6 +269,8 @@ class Step:
         if missing:
             say(f"error: Node failure on {node.name}")
             say(f"error: {node.name}: {step_end.task_words(missing)}: Killed")
+            if not (self._is_aborted or self._given.has("no-kill")):
+                self._abort()
 
     # ── ends of tasks ─────────────────────────────────────────────────────────────────────────────
 
@@ -381,8 +383,9 @@ class Step:
         self._is_aborted = True
         seconds = int(self._asked.kill_wait_seconds) + _ABORT_GRACE_SECONDS
         self._tell(f"Job step aborted: Waiting up to {seconds} seconds for job step to finish.")
-        self._write_cancelled("DUE to SIGNAL Killed")
-        self._signal_all(signal.SIGKILL)
+        if any(not node.is_done for node in self._nodes):
+            self._write_cancelled("DUE to SIGNAL Killed")
+            self._signal_all(signal.SIGKILL)
         self._give_up_at = time.monotonic() + seconds
 
     def _tell_states(self) -> None:

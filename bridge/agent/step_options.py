@@ -97,7 +97,7 @@ TABLE: Tuple[Option, ...] = (
     Option("network", because="there is one network"),
     Option("nice", argument=OPTIONAL, because=_IN_ALLOCATION),
     Option("no-allocate", "Z", NONE, does=REFUSE, because="it is for administrators of Slurm itself"),
-    Option("no-kill", "k", OPTIONAL, because="a lost node ends its job"),
+    Option("no-kill", "k", OPTIONAL, ("SLURM_NO_KILL",), ACT),
     Option("nodelist", "w", does=ACT),
     Option("nodes", "N", variables=("SLURM_JOB_NUM_NODES", "SLURM_NNODES"), does=ACT),
     Option("ntasks", "n", variables=("SLURM_NPROCS", "SLURM_NTASKS"), does=ACT),

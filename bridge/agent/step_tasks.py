@@ -7,7 +7,7 @@ import selectors
 import signal
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Set
 
-from bridge.agent import ranks, wire
+from bridge.agent import ranks, step_environment, wire
 from bridge.agent.step_peer import Peer
 
 if TYPE_CHECKING:
@@ -45,8 +45,10 @@ class Launch(Peer):
         self._mark = f"SLURM_STEP_ID={message['step_id']}".encode()
         options = {"umask": int(message["umask"]), "chdir": str(message["chdir"]), "append": bool(message["append"])}
         options["rlimits"] = [(str(n), int(s), int(h)) for n, s, h in message["rlimits"]]
-        for task in message["tasks"]:
-            environment = {**message["environment"], **self.service.environment_of_node, **task["environment"]}
+        tasks = message["tasks"]
+        common = step_environment.of_job(self.service.launch, message["environment"], tasks[0]["argv"] if tasks else ())
+        for task in tasks:
+            environment = {**common, **self.service.environment_of_node, **task["environment"]}
             files = {name: task.get(name) for name in ("stdin", "stdout", "stderr")}
             try:
                 rank = ranks.start(int(task["rank"]), task["argv"], environment, {**options, **files})

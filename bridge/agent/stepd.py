@@ -67,6 +67,7 @@ class Service:
     def run(self) -> None:
         with contextlib.suppress(OSError):
             namespaces.become_subreaper()
+            namespaces.name_process("bridge-steps")
         woken, wake = socket.socketpair()
         for end in (woken, wake):
             end.setblocking(False)

@@ -112,3 +112,15 @@ def test_shims_are_commands_of_slurm_s_names(each_bridge: Bridge) -> None:
     )
     assert (done.returncode, done.stderr) == (3, "")
     assert done.stdout.strip().isdigit()
+
+
+def test_a_step_from_an_emptied_environment_knows_its_job(each_bridge: Bridge) -> None:
+    """As programs do that start from what is their own; the script's other variables stay away."""
+    script = """#!/bin/bash
+for name in $(compgen -e | grep ^SLURM_); do unset $name; done
+show='echo $SLURM_JOB_ID $SLURM_JOB_PARTITION $SLURM_JOB_USER $SLURM_MEM_PER_NODE ${SLURM_JOB_QOS-unset}'
+srun --nodes=1 sh -c "$show"
+"""
+    job = each_bridge.sbatch("--mem=200", "--export=ALL", script=script)
+    assert each_bridge.ends_as(job) == "COMPLETED 0:0"
+    assert each_bridge.output(job) == f"{job} main {each_bridge.user.name} 200 unset\n"
