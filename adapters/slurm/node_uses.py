@@ -46,7 +46,7 @@ def of(views: Iterable[View], recent: Iterable[Job], kept: Sequence[Reservation]
             view.node.name in completing,
             left.get(view.node.name) or None,
             tuple(devices.get(view.node.name, ())),
-            scontrol_site.kept_for(view.node.name, kept, now),
+            *scontrol_site.kept_for(view.node.name, kept, now),
         )
         for view in views
     ]

@@ -31,6 +31,8 @@ class NodeUse:
     """(name, type, indices) of the devices in use."""
     kept_for: str = ""
     """`maint` or `reserved` while a reservation has the node."""
+    reservation: str = ""
+    """Its name."""
 
 
 def joined(lines: Lines, *, one_line: bool) -> str:
@@ -254,6 +256,8 @@ def node(use: NodeUse, view: View, *, details: bool = False) -> Lines:
     ]
     if node.reason:
         lines.append(f"Reason={node.reason} [{node.reason_by or 'root'}@{view.clock.stamp(node.reason_at, 'Unknown')}]")
+    if use.reservation:
+        lines.append(f"ReservationName={use.reservation}")
     return lines
 
 

@@ -323,12 +323,13 @@ def table(kept: Sequence[Reservation], clock: Clock, *, header: bool) -> str:
     )
 
 
-def kept_for(node: str, kept: Sequence[Reservation], now: float) -> str:
-    """`maint` or `reserved` while a reservation has the node; else nothing."""
+def kept_for(node: str, kept: Sequence[Reservation], now: float) -> tuple[str, str]:
+    """(`maint` or `reserved`, the name) of the reservation that has the node now; else both empty."""
     mine = [one for one in kept if node in one.nodes and one.is_active(now)]
-    if any("MAINT" in one.flags for one in mine):
-        return "maint"
-    return "reserved" if mine else ""
+    for one in mine:
+        if "MAINT" in one.flags:
+            return "maint", one.name
+    return ("reserved", mine[0].name) if mine else ("", "")
 
 
 def _people(names: Sequence[str], shut_out: bool = False) -> str:

@@ -13,7 +13,7 @@ from bridge.core.users import User
 
 FLAGS = (
     *("MAINT", "OVERLAP", "IGNORE_JOBS", "HOURLY", "DAILY", "WEEKLY", "SPEC_NODES", "ALL_NODES"),
-    *("NO_HOLD_JOBS_AFTER",),
+    *("NO_HOLD_JOBS_AFTER_END",),
 )
 """In the order in which they are shown."""
 

@@ -100,7 +100,7 @@ async def _show(world: World, caller: Caller, call: Call, order: scontrol.Show) 
         case "reservation":
             if order.data is None:
                 return await scontrol_site.show(world, call, order.name, one_line=order.one_line)
-            return _show_reservations(world, caller, order)
+            return await _show_reservations(world, caller, order)
         case "licenses":
             rows = await world.service.licenses()
             records = [
@@ -134,8 +134,11 @@ def _data(world: World, caller: Caller, order: scontrol.Show, shape: Record, fie
     return Reply(document(order.data, shape, {**moments, **fields}, world.asked(caller, order.words)))
 
 
-def _show_reservations(world: World, caller: Caller, order: scontrol.Show) -> Reply:
-    return _data(world, caller, order, nodes_data.RESERVATIONS_ANSWER, {"reservations": []})
+async def _show_reservations(world: World, caller: Caller, order: scontrol.Show) -> Reply:
+    nodes = await world.service.known_nodes()
+    kept = [one for one in await world.service.runtime.reservations() if order.name in (None, "", one.name)]
+    fields = {"reservations": [nodes_data.reservation(one, nodes) for one in kept]}
+    return _data(world, caller, order, nodes_data.RESERVATIONS_ANSWER, fields)
 
 
 def _ping(world: World, *, by_cluster: bool = False) -> str:

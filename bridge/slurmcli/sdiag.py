@@ -29,16 +29,7 @@ async def run(world: World, caller: Caller, call: Call) -> Reply:
     cycles = world.service.cycles
     if query.data is None:
         return Reply(sdiag.text(query, jobs, world.calls, cycles, world.clock(call)))
-    numbers = {
-        **{f"jobs_{name}": number for name, number in jobs.items()},
-        "schedule_cycle_last": cycles.last,
-        "schedule_cycle_max": cycles.longest,
-        "schedule_cycle_total": cycles.count,
-        "schedule_cycle_sum": cycles.total,
-        "schedule_cycle_mean": cycles.total // max(1, cycles.count),
-        "schedule_cycle_mean_depth": cycles.depth // max(1, cycles.count),
-        "schedule_queue_length": cycles.queue_length,
-    }
+    numbers = diagnostics.counted(jobs, cycles)
     by_type = [
         {
             "type_id": number,

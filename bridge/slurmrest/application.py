@@ -214,15 +214,18 @@ class SlurmRest:
 
     def _written(self, ask: Ask, reply: Reply, kind: str) -> Answer:
         half = "slurmctld" if ask.path.half == "slurm" else "slurmdbd" if ask.path.half == "slurmdb" else "util"
-        meta = envelope.meta(half, ask.version, ask.client, self._world.service.site.cluster_name)
-        common = envelope.common(meta, ask.said)
+        meta = envelope.meta_text(half, ask.version, ask.client, self._world.service.site.cluster_name)
+        rest = f'"meta":{meta},{envelope.said_text(ask.said)}}}'
+        if reply.fields:
+            subject = dump(ask.path.answer.plain(reply.fields, ask.version))[1:-1]
+            rest = f"{subject},{rest}" if subject else rest
         status = reply.status if reply.status is not None else ask.said.status
-        if reply.many is None:
-            body = ask.path.answer.plain({**reply.fields, **common}, ask.version)
-            return Answer(status, dump(body).encode("ascii"), kind)
-        name, items = reply.many
-        rest = ask.path.answer.plain({**reply.fields, **common}, ask.version)
-        return Answer(status, b"", kind, _pieces(name, items, dump(rest)))
+        if reply.many is not None:
+            name, items = reply.many
+            return Answer(status, b"", kind, _pieces(name, items, rest))
+        if reply.few is not None:
+            rest = f'"{reply.few[0]}":[{",".join(reply.few[1])}],{rest}'
+        return Answer(status, f"{{{rest}".encode("ascii"), kind)
 
 
 class Gone(Exception):
@@ -294,7 +297,7 @@ async def _pieces(name: str, items: AsyncIterator[str], rest: str) -> AsyncItera
         if size > PIECE_BYTES:
             yield "".join(waiting).encode("ascii")
             waiting, size = [], 0
-    waiting.append("]," + rest[1:])
+    waiting.append(f"],{rest}")
     yield "".join(waiting).encode("ascii")
 
 

@@ -42,6 +42,8 @@ class Reply:
     status: int | None = None
     many: tuple[str, AsyncIterator[str]] | None = None
     """A field of the answer that is written piece by piece: its name, and each item as JSON."""
+    few: tuple[str, Sequence[str]] | None = None
+    """The same of a short list, which is sent at once."""
 
 
 Handler = Callable[[Ask], Awaitable[Reply]]

@@ -1,7 +1,7 @@
 """ping, diag, nodes, partitions, reservations, licences, shares: the controller's own state."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from adapters.slurm import errors, hostlist, sdiag
 from adapters.slurm.rest import cluster, diagnostics, envelope, nodes, parsing
@@ -9,7 +9,6 @@ from adapters.slurm.rest.envelope import Error
 from adapters.slurm.rest.parsing import Failed
 from adapters.slurm.scontrol_show import NodeUse
 from bridge.core.errors import Refused
-from bridge.core.job import JobState
 from bridge.slurmrest import queries
 from bridge.slurmrest.asking import Ask, Handler, NotModified, Reply, World
 from bridge.slurmrest.counters import Counters
@@ -53,14 +52,8 @@ class Cluster:
 
     async def diag(self, ask: Ask) -> Reply:
         world = self._world
-        counts = await self._service.store.counts()
         recent = await self._service.jobs(ask.caller, JobQuery(active_since=world.started_at))
-        numbers = {
-            **{f"jobs_{name}": count for name, count in sdiag.tally(recent, world.started_at).items()},
-            "jobs_pending": counts[JobState.PENDING] + counts[JobState.SPECIAL_EXIT],
-            "jobs_running": counts[JobState.RUNNING] + counts[JobState.CONFIGURING],
-            "server_thread_count": 1,
-        }
+        numbers = diagnostics.counted(sdiag.tally(recent, world.started_at), self._service.cycles)
         by_type = [
             told
             for operation, count in self._counters.by_operation.items()
@@ -135,12 +128,19 @@ class Cluster:
 
     async def reservations(self, ask: Ask) -> Reply:
         last = await self._changed_since(ask, "op_handler_reservations")
-        return Reply({"reservations": [], "last_update": last})
+        return Reply({"reservations": await self._kept(), "last_update": last})
 
     async def reservation(self, ask: Ask) -> Reply:
-        await self._changed_since(ask, "op_handler_reservation")
-        ask.said.error("Unable to query reservations", envelope.SUCCESS, "slurm_load_reservations()")
-        return Reply()
+        last = await self._changed_since(ask, "op_handler_reservation")
+        found = [one for one in await self._kept() if one["name"] == ask.parameters["reservation_name"]]
+        if not found:
+            ask.said.error("Unable to query reservations", envelope.SUCCESS, "slurm_load_reservations()")
+            return Reply()
+        return Reply({"reservations": found, "last_update": last})
+
+    async def _kept(self) -> list[dict[str, Any]]:
+        known = await self._service.known_nodes()
+        return [nodes.reservation(one, known) for one in await self._service.runtime.reservations()]
 
     async def licenses(self, ask: Ask) -> Reply:
         queries.read(ask, "op_handler_licenses")

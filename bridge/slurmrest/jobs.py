@@ -23,6 +23,8 @@ from bridge.store.records import JobQuery
 
 MOST_JOB_ID = 0x03FFFFFF
 """Slurm's ids are smaller; slurmrestd refuses such a number itself."""
+FEW = 20
+"""So many jobs are sent at once; more of them piece by piece."""
 _HANDLER = "op_handler_job"
 
 
@@ -97,7 +99,10 @@ class Jobs:
             return Reply(ask.path.empty)
         view = await self._world.view(found)
         last = await self._world.changes.last()
-        return Reply({"last_backfill": last, "last_update": last}, many=("jobs", _texts(found, view, ask.version)))
+        fields = {"last_backfill": last, "last_update": last}
+        if len(found) > FEW:
+            return Reply(fields, many=("jobs", _texts(found, view, ask.version)))
+        return Reply(fields, few=("jobs", [_text(job, view, ask.version) for job in found]))
 
     async def get_states(self, ask: Ask) -> Reply:
         query = queries.read(ask, "op_handler_job_states")
@@ -301,7 +306,11 @@ def _selected(word: str) -> Selected:
 
 async def _texts(found: Sequence[Job], view: View, version: int) -> AsyncIterator[str]:
     for job in found:
-        yield jobs.text(job, view, version)
+        yield _text(job, view, version)
+
+
+def _text(job: Job, view: View, version: int) -> str:
+    return jobs.text(job, view, version, with_null=False)
 
 
 def _failures(results: Sequence[Result]) -> list[tuple[str, str, bool]]:

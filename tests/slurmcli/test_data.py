@@ -8,7 +8,7 @@ import pytest
 
 from adapters.slurm import data
 from bridge.core.job import End, Share
-from tests.slurmcli.bridge import ALICE, Bridge
+from tests.slurmcli.bridge import ALICE, ROOT, Bridge
 
 pytestmark = pytest.mark.anyio
 
@@ -85,6 +85,26 @@ async def test_documents_hold_what_was_chosen(bridge: Bridge):
     assert names(await bridge.out("squeue", "-n", "b", "--json")) == ["b"]
     assert names(await bridge.out("scontrol", "show", "job", "999", "--json")) == []
     assert names(await bridge.out("sacct", "-X", "--json", caller=ALICE)) == ["a", "b"]
+
+
+async def test_reservations_are_told_as_the_real_one_tells_them(bridge: Bridge):
+    real = json.loads((REAL / "reservations.json").read_text())
+    empty = json.loads(await bridge.out("scontrol", "show", "reservation", "--json"))
+    assert empty["reservations"] == []
+    made = "create reservation starttime=now duration=60 users=-root flags=DAILY,IGNORE_JOBS"
+    for named in ("reservationname=r3 nodes=n4", "reservationname=other nodes=n1"):
+        await bridge.out("scontrol", *f"{made} {named}".split(), caller=ROOT)
+    told = json.loads(await bridge.out("scontrol", "show", "reservation", "r3", "--json"))
+    assert differences(told, real) == []
+    [ours] = told["reservations"]
+    [theirs] = [one for one in real["reservations"] if one["name"] == "r3"]
+    its_own = ("start_time", "end_time", "core_count", "tres")
+    assert {**ours, **dict.fromkeys(its_own)} == {**theirs, **dict.fromkeys(its_own)}
+    assert ours["end_time"]["number"] - ours["start_time"]["number"] == 3600
+    both = json.loads(await bridge.out("scontrol", "show", "reservation", "--json"))["reservations"]
+    assert [one["name"] for one in both] == ["other", "r3"]
+    [node] = json.loads(await bridge.out("scontrol", "show", "node", "n4", "--json"))["nodes"]
+    assert (node["state"], node["reservation"]) == (["IDLE", "RESERVED"], "r3")
 
 
 async def test_sacct_tells_how_a_job_ended(bridge: Bridge):

@@ -11,9 +11,6 @@ from bridge.core.state import Began, Ended, Placed
 from tests.builders import NOON
 from tests.slurmrest.world import SCRIPT, World, a_description
 
-NULLS = {"job_resources", "results"}
-"""Fields that slurmrestd itself writes null where its schema says otherwise."""
-
 BEYOND = {"node", "task"}
 """Where a TRES of a step was measured: slurmrestd writes it, its schema does not say so."""
 
@@ -38,11 +35,7 @@ def without_exceptions(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     is_tres = {"type", "name", "id", "count"} <= set(value)
-    return {
-        name: without_exceptions(one)
-        for name, one in value.items()
-        if not (one is None and name in NULLS) and not (is_tres and name in BEYOND)
-    }
+    return {name: without_exceptions(one) for name, one in value.items() if not (is_tres and name in BEYOND)}
 
 
 class Schemas:

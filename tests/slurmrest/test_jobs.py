@@ -329,7 +329,7 @@ class TestChanging:
             }
             assert await world.call("POST", f"{V44}/job/1", body) == (
                 200,
-                {"results": None, "errors": [], "warnings": []},
+                {"results": [], "errors": [], "warnings": []},
             )
             shown = await world.shown(1)
             assert {

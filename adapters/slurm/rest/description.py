@@ -583,6 +583,7 @@ DESCRIPTION = Record(
     "job_desc_msg",
     {name: Field(one.shape, first, last) for name, (one, first, last) in _DESCRIBED.items()},
 )
+_ORDER = {name: place for place, name in enumerate(_DESCRIBED)}
 PARSER = "JOB_DESC_MSG"
 _NOT_SHOWN = frozenset({"environment", "x11_magic_cookie", "script", "spank_environment"})
 """Fields whose content may be secret or long."""
@@ -592,9 +593,8 @@ def gather(value: Json, version: int, place: str, into: Gathered, said: Said) ->
     """Read every field in the order in which slurmrestd does. Failed where it would stop."""
     given = parsing.an_object(value, place)
     try:
-        for name in DESCRIPTION.of_version(version):
-            if name in given:
-                _take(name, given[name], version, f"{place}{name}/", into, said)
+        for name in sorted(given.keys() & DESCRIPTION.of_version(version).keys(), key=_ORDER.__getitem__):
+            _take(name, given[name], version, f"{place}{name}/", into, said)
         _join(into)
     finally:
         parsing.warn_of_unknown(given, DESCRIPTION.of_version(version).keys(), place, said, PARSER)

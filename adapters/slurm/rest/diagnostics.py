@@ -16,6 +16,7 @@ from adapters.slurm.rest.shapes import (
     Record,
     Shape,
 )
+from bridge.core.cycles import Cycles
 
 RPC_TYPE = Record(
     "stats_msg_rpc_type",
@@ -125,6 +126,20 @@ MESSAGES: Mapping[str, tuple[int, str]] = {
     "slurm_delete_jobs": (5041, "REQUEST_KILL_JOBS"),
 }
 """What slurmrestd would send to slurmctld for each operation: (number, name)."""
+
+
+def counted(jobs: Mapping[str, int], cycles: Cycles) -> dict[str, int]:
+    """`jobs`: what happened to jobs, by the second half of the fields' names."""
+    return {
+        **{f"jobs_{name}": number for name, number in jobs.items()},
+        "schedule_cycle_last": cycles.last,
+        "schedule_cycle_max": cycles.longest,
+        "schedule_cycle_total": cycles.count,
+        "schedule_cycle_sum": cycles.total,
+        "schedule_cycle_mean": cycles.total // max(1, cycles.count),
+        "schedule_cycle_mean_depth": cycles.depth // max(1, cycles.count),
+        "schedule_queue_length": cycles.queue_length,
+    }
 
 
 def rpc_type(operation: str, calls: int, microseconds: int) -> dict[str, Any] | None:

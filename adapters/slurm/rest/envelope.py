@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from adapters.slurm import errors
 from adapters.slurm.answer import VERSION
-from adapters.slurm.rest.shapes import INT32, STRINGS, TEXT, Field, Json, List, Record, Shape
+from adapters.slurm.rest.shapes import INT32, STRINGS, TEXT, Field, Json, List, Record, Shape, dump
 from bridge.core.errors import BridgeError
 
 ERROR = Record("openapi_error", {"description": TEXT, "error_number": INT32, "error": TEXT, "source": TEXT})
@@ -34,7 +35,7 @@ _COMMON: Mapping[str, Shape] = {"meta": META, "errors": List(ERROR), "warnings":
 def answer(name: str, subject: Mapping[str, Shape | Field], *, required: bool = True) -> Record:
     """The record of a whole answer. What it is about is left out where it could not be asked."""
     promised = tuple(name for name, one in subject.items() if not isinstance(one, Field)) if required else ()
-    return Record(name, {**subject, **_COMMON}, optional=frozenset(subject), required=promised)
+    return Record(name, {**subject, **_COMMON}, optional=frozenset({*subject, *_COMMON}), required=promised)
 
 
 # ── numbers ───────────────────────────────────────────────────────────────────────────────────────
@@ -160,6 +161,24 @@ def meta(kind: str, version: int, client: Client, cluster: str) -> dict[str, Any
             "cluster": cluster,
         },
     }
+
+
+@lru_cache(maxsize=256)
+def meta_text(kind: str, version: int, client: Client, cluster: str) -> str:
+    """The same as JSON: all requests of one client share it."""
+    return dump(META.plain(meta(kind, version, client, cluster), version))
+
+
+_NOTHING_SAID = '"errors":[],"warnings":[]'
+
+
+def said_text(said: Said) -> str:
+    """`"errors":[...],"warnings":[...]`"""
+    if not said.errors and not said.warnings:
+        return _NOTHING_SAID
+    told = [dump([error.plain() for error in said.errors])]
+    told.append(dump([{"description": text, "source": source} for text, source in said.warnings]))
+    return f'"errors":{told[0]},"warnings":{told[1]}'
 
 
 def common(meta_fields: Mapping[str, Any], said: Said) -> dict[str, Json]:

@@ -664,14 +664,28 @@ _EXPANDED: Mapping[str, Value] = {
 """Before v0.0.43 brought fields of their own for it, files were named as they come out."""
 
 
-@lru_cache(maxsize=len(VERSIONS))
-def _encoder(version: int) -> Encoder:
-    return Encoder(JOB, {**_VALUES, **_EXPANDED} if version < 43 else _VALUES, version)
+_NO_RESOURCES: Mapping[str, Any] = {
+    "select_type": (),
+    "nodes": {"count": 0, "select_type": (), "list": "", "whole": False, "allocation": ()},
+    "cpus": 0,
+    "threads_per_core": None,
+}
+_NOTHING = dump(RESOURCES.plain(_NO_RESOURCES, VERSIONS[-1]))
+_NEVER_NULL: Mapping[str, Value] = {
+    "job_resources": Written(lambda f: _resources_text(f) if f.job.nodes else _NOTHING),
+}
+"""By its schema a job always has resources: clients made from the schema stumble over null."""
 
 
-def text(job: Job, view: View, version: int) -> str:
-    """One job as JSON."""
-    return _encoder(version)(facts_of(job, view))
+@lru_cache(maxsize=2 * len(VERSIONS))
+def _encoder(version: int, with_null: bool) -> Encoder:
+    values = {**_VALUES, **_EXPANDED} if version < 43 else _VALUES
+    return Encoder(JOB, values if with_null else {**values, **_NEVER_NULL}, version)
+
+
+def text(job: Job, view: View, version: int, *, with_null: bool = True) -> str:
+    """One job as JSON. `with_null`: as Slurm's commands write the resources of a job that has none."""
+    return _encoder(version, with_null)(facts_of(job, view))
 
 
 LISTED_STATE = Record("", {"job_id": TEXT, "state": Flags(job_words.STATE)})
@@ -696,7 +710,7 @@ CHANGED = Record(
 CHANGE_ANSWER = answer(
     "openapi_job_post_response",
     {
-        "results": Nullable(List(CHANGED)),
+        "results": List(CHANGED),
         "job_id": until(41, TEXT),
         "step_id": until(41, TEXT),
         "job_submit_user_msg": until(41, TEXT),

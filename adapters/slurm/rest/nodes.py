@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from adapters.slurm import hostlist, node_states, scontrol_show
+from adapters.slurm import hostlist, node_states, scontrol_show, sizes
 from adapters.slurm.answer import VERSION
 from adapters.slurm.rest.envelope import answer
 from adapters.slurm.rest.shapes import (
@@ -26,6 +26,7 @@ from adapters.slurm.rest.shapes import (
 )
 from adapters.slurm.scontrol_show import NodeUse
 from bridge.core.nodes import Node, Partition, Site
+from bridge.core.reservations import Reservation
 
 STATE = word(
     "INVALID UNKNOWN DOWN IDLE ALLOCATED ERROR MIXED FUTURE RESERVED UNDRAIN CLOUD RESUME DRAIN COMPLETING "
@@ -192,7 +193,7 @@ def node(use: NodeUse, site: Site) -> dict[str, Any]:
         "reason_changed_at": _moment(one.reason_at),
         "reason_set_by_user": one.reason_by if one.reason else "",
         "resume_after": 0,
-        "reservation": "",
+        "reservation": use.reservation,
         "alloc_memory": use.memory_mib,
         "alloc_cpus": use.cpus,
         "alloc_idle_cpus": one.cpus - use.cpus,
@@ -214,12 +215,15 @@ def _moment(at: float | None) -> int:
 
 
 def _gres_used(use: NodeUse) -> str:
-    """`gpu:a100:2`; which devices is the jobs' own affair."""
-    held = {(name, kind): count for name, kind, count in use.gres}
+    """`gpu:a100:2(IDX:0-1)`"""
+    held: dict[tuple[str, str | None], set[int]] = {}
+    for name, kind, devices in use.devices:
+        held.setdefault((name, kind), set()).update(devices)
     parts = []
     for name, kind, _ in use.node.gres:
-        label = f"{name}:{kind}" if kind else name
-        parts.append(f"{label}:{held.get((name, kind), 0)}")
+        mine = held.get((name, kind), set())
+        parts.append(f"{name}:{kind}:" if kind else f"{name}:")
+        parts[-1] += f"{len(mine)}(IDX:{sizes.spans(sorted(mine)) or 'N/A'})"
     return ",".join(parts)
 
 
@@ -370,6 +374,13 @@ def license_(name: str, total: int, used: int) -> dict[str, Any]:
     }
 
 
+RESERVATION_FLAGS = flags(
+    "MAINT NO_MAINT DAILY NO_DAILY WEEKLY NO_WEEKLY IGNORE_JOBS NO_IGNORE_JOBS ANY_NODES STATIC NO_STATIC "
+    "PART_NODES NO_PART_NODES OVERLAP SPEC_NODES TIME_FLOAT REPLACE ALL_NODES PURGE_COMP WEEKDAY NO_WEEKDAY "
+    "WEEKEND NO_WEEKEND FLEX NO_FLEX DURATION_PLUS DURATION_MINUS NO_HOLD_JOBS_AFTER_END NO_PURGE_COMP "
+    "MAGNETIC SKIP HOURLY NO_HOURLY USER_DELETE NO_USER_DELETE REOCCURRING",
+    v44="NO_ANY_NODES REPLACE_DOWN NO_MAGNETIC FORCE_START TRES_PER_NODE",
+)
 RESERVATION = Record(
     "reservation_info",
     {
@@ -379,13 +390,7 @@ RESERVATION = Record(
         "core_specializations": List(Record("reservation_core_spec", {"node": TEXT, "core": TEXT})),
         "end_time": U64,
         "features": TEXT,
-        "flags": flags(
-            "MAINT NO_MAINT DAILY NO_DAILY WEEKLY NO_WEEKLY IGNORE_JOBS NO_IGNORE_JOBS ANY_NODES STATIC NO_STATIC "
-            "PART_NODES NO_PART_NODES OVERLAP SPEC_NODES TIME_FLOAT REPLACE ALL_NODES PURGE_COMP WEEKDAY NO_WEEKDAY "
-            "WEEKEND NO_WEEKEND FLEX NO_FLEX DURATION_PLUS DURATION_MINUS NO_HOLD_JOBS_AFTER_END NO_PURGE_COMP "
-            "MAGNETIC SKIP HOURLY NO_HOURLY USER_DELETE NO_USER_DELETE REOCCURRING",
-            v44="NO_ANY_NODES REPLACE_DOWN NO_MAGNETIC FORCE_START TRES_PER_NODE",
-        ),
+        "flags": RESERVATION_FLAGS,
         "groups": TEXT,
         "licenses": TEXT,
         "max_start_delay": INT32,
@@ -395,9 +400,40 @@ RESERVATION = Record(
         "partition": TEXT,
         "purge_completed": Record("", {"time": U32}),
         "start_time": U64,
-        "watts": U32,
+        "watts": Record("", {}),
         "tres": TEXT,
         "users": TEXT,
     },
 )
+KEPT_SECONDS = 300
+"""Slurm's own default of how long one with PURGE_COMP stays without jobs; told of every reservation."""
 RESERVATIONS_ANSWER = answer("openapi_reservation_resp", {"reservations": List(RESERVATION), "last_update": U64})
+
+
+def reservation(one: Reservation, nodes: Sequence[Node]) -> dict[str, Any]:
+    inside = [node for node in nodes if node.name in one.nodes]
+    return {
+        "accounts": _people(one.accounts, one.are_accounts_shut_out),
+        "burst_buffer": "",
+        "core_count": sum(node.cpus // node.threads_per_core for node in inside),
+        "core_specializations": [],
+        "end_time": int(one.end_at),
+        "features": one.features,
+        "flags": sorted(one.flags, key=RESERVATION_FLAGS.of.words.index),
+        "groups": _people(one.groups),
+        "licenses": "",
+        "max_start_delay": 0,
+        "name": one.name,
+        "node_count": len(one.nodes),
+        "node_list": hostlist.compress(list(one.nodes)),
+        "partition": one.partition,
+        "purge_completed": {"time": KEPT_SECONDS},
+        "start_time": int(one.start_at),
+        "watts": {},
+        "tres": f"cpu={sum(node.cpus for node in inside)}",
+        "users": _people(one.users, one.are_users_shut_out),
+    }
+
+
+def _people(names: Sequence[str], shut_out: bool = False) -> str:
+    return ",".join(f"-{name}" if shut_out else name for name in names)

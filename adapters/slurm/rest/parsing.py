@@ -217,11 +217,16 @@ def flags(value: Json, shape: Flags, version: int, where: str, said: Said) -> tu
 _FLAGS_TEXT = "Data parser expects flags to be a list"
 
 
+_ONLY_TEXT = frozenset({str})
+
+
 def strings(value: Json, where: str, said: Said) -> list[str] | None:
     """Of an object, `name=value`."""
     if value is None:
         return None
     if isinstance(value, list):
+        if set(map(type, value)) <= _ONLY_TEXT:  # hundreds of variables come so
+            return value
         return [_string(one, where) for one in value]
     warn_of_type(value, List(Text()), where, said)
     if isinstance(value, dict):

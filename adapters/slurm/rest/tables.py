@@ -157,7 +157,7 @@ _JOBS = (
         body=DESCRIPTION,
         failure="Job update requested failed",
         source="slurm_update_job2()",
-        empty={"results": None, "job_id": "", "step_id": "", "job_submit_user_msg": ""},
+        empty={"results": [], "job_id": "", "step_id": "", "job_submit_user_msg": ""},
     ),
     Path(
         *("slurm", "DELETE", "job/{job_id}", "delete_job", "cancel or signal a job", jobs.KILL_ANSWER),
