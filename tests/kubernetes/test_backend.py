@@ -209,7 +209,7 @@ class TestAStart:
         async def scenario(world: World) -> None:
             await world.backend.start([a_task(0), a_task(1), a_task(2)])
             assert [job["spec"]["completions"] for job in world.posted(JOBS)] == [3]
-            assert sorted(world.backend._attempts) == [(21, 1), (22, 1), (23, 1)]
+            assert sorted(world.backend.book.attempts) == [(21, 1), (22, 1), (23, 1)]
 
         run(tmp_path, scenario)
 
@@ -311,7 +311,7 @@ class TestForgetting:
             asked = len(world.api.calls)
             go_on.set()
             await until(lambda: len(world.api.calls) > asked)  # the next watch: the event has been taken in
-            assert (world.seen, world.backend._attempts) == ({}, {})
+            assert (world.seen, world.backend.book.attempts) == ({}, {})
 
         run(tmp_path, scenario, more)
 
