@@ -14,7 +14,18 @@ from typing import Literal
 
 from adapters.slurm import filenames
 from bridge.backends.port import Backend, Target, TaskUsage
-from bridge.core import accounting_admission, admission, change, dag, forecast, indexset, placement, queue, state
+from bridge.core import (
+    accounting_admission,
+    admission,
+    change,
+    dag,
+    events,
+    forecast,
+    indexset,
+    placement,
+    queue,
+    state,
+)
 from bridge.core.accounting import Book
 from bridge.core.cycles import Cycles
 from bridge.core.errors import BridgeError, Conflict, Gone, NotFound, NotPermitted, Refused, Unavailable
@@ -363,10 +374,10 @@ class Service:
     # ── changing ──────────────────────────────────────────────────────────────────────────────────
 
     async def cancel(self, caller: Caller, selectors: Sequence[Selector], *, why: str = "") -> list[Result]:
-        def event(job: Job) -> state.Event | None:
+        def event(job: Job) -> events.Event | None:
             if job.is_final:
                 raise Conflict("the job has ended", code="already_done")
-            return state.StopAsked(self._now(), caller.user.uid, why)
+            return events.StopAsked(self._now(), caller.user.uid, why)
 
         return await self._change(caller, selectors, event)
 
@@ -375,45 +386,45 @@ class Service:
     ) -> list[Result]:
         """An operator's hold of another's job can be released by an operator only."""
 
-        def event(job: Job) -> state.Event | None:
+        def event(job: Job) -> events.Event | None:
             self._must_wait(job)
             admin = (caller.is_operator and job.request.uid != caller.user.uid) if by_admin is None else by_admin
-            return state.Held(self._now(), caller.user.uid, admin)
+            return events.Held(self._now(), caller.user.uid, admin)
 
         return await self._change(caller, selectors, event)
 
     async def release(self, caller: Caller, selectors: Sequence[Selector]) -> list[Result]:
         book = await self.accounting.book()
 
-        def event(job: Job) -> state.Event | None:
+        def event(job: Job) -> events.Event | None:
             self._must_wait(job)
             if job.held_by_admin and not caller.is_operator:
                 raise NotPermitted("an operator holds the job", code="access_denied")
             if job.priority > 0:
                 return None
-            return state.Released(
+            return events.Released(
                 self._now(), caller.user.uid, accounting_admission.priority(book, self.site, job.request.qos)
             )
 
         return await self._change(caller, selectors, event)
 
     async def suspend(self, caller: Caller, selectors: Sequence[Selector]) -> list[Result]:
-        def event(job: Job) -> state.Event | None:
+        def event(job: Job) -> events.Event | None:
             self._must_operate(caller)
             if job.state is JobState.SUSPENDED:
                 return None
-            if not state.is_legal(job, state.Suspended):
+            if not state.is_legal(job, events.Suspended):
                 raise Conflict(f"a job that is {job.state} cannot be suspended", code="job_pending")
-            return state.Suspended(self._now(), caller.user.uid)
+            return events.Suspended(self._now(), caller.user.uid)
 
         return await self._change(caller, selectors, event)
 
     async def resume(self, caller: Caller, selectors: Sequence[Selector]) -> list[Result]:
-        def event(job: Job) -> state.Event | None:
+        def event(job: Job) -> events.Event | None:
             self._must_operate(caller)
-            if not state.is_legal(job, state.Resumed):
+            if not state.is_legal(job, events.Resumed):
                 raise Conflict(f"a job that is {job.state} cannot be resumed", code="job_pending")
-            return state.Resumed(self._now(), caller.user.uid)
+            return events.Resumed(self._now(), caller.user.uid)
 
         return await self._change(caller, selectors, event)
 
@@ -453,7 +464,7 @@ class Service:
     async def requeue(
         self, caller: Caller, selectors: Sequence[Selector], *, hold: bool = False, special_exit: bool = False
     ) -> list[Result]:
-        def event(job: Job) -> state.Event | None:
+        def event(job: Job) -> events.Event | None:
             if job.request.requeue is False:
                 raise Conflict("the job was submitted with --no-requeue", code="disabled")
             if job.ended_at is not None and job.ended_at + self.site.min_job_age_seconds < self._now():
@@ -461,9 +472,9 @@ class Service:
                 raise Conflict("the job ended too long ago to be requeued", code="invalid_job_id")
             if job.state in WAITING:
                 raise Conflict("the job has not started", code="job_pending")
-            if not state.is_legal(job, state.Requeued):
+            if not state.is_legal(job, events.Requeued):
                 raise Conflict("the job is being ended", code="cannot_alter")
-            return state.Requeued(self._now(), caller.user.uid, hold, special_exit)
+            return events.Requeued(self._now(), caller.user.uid, hold, special_exit)
 
         return await self._change(caller, selectors, event)
 
@@ -521,7 +532,7 @@ class Service:
         nodes = await self.known_nodes()
         book = await self.accounting.book()
 
-        def event(job: Job) -> state.Event | None:
+        def event(job: Job) -> events.Event | None:
             change.check(job, wanted, is_operator=caller.is_operator)
             return self._updated(caller, job, wanted, nodes, book)
 
@@ -529,7 +540,7 @@ class Service:
 
     def _updated(
         self, caller: Caller, job: Job, wanted: change.Change, nodes: Sequence[Node], book: Book
-    ) -> state.Updated:
+    ) -> events.Updated:
         request = change.changed_request(job, wanted)
         now = self._now()
         limit, partition = change.changed_time_limit(job, wanted), job.partition
@@ -552,7 +563,7 @@ class Service:
         begin_at = job.begin_at
         if "begin_at" in wanted.request:
             begin_at = request.begin_at if request.begin_at is not None and request.begin_at > now else None
-        return state.Updated(
+        return events.Updated(
             at=now,
             by_uid=caller.user.uid,
             what=_describe(wanted),
@@ -604,11 +615,11 @@ class Service:
                 )
 
     async def _change(
-        self, caller: Caller, selectors: Sequence[Selector], event: Callable[[Job], state.Event | None]
+        self, caller: Caller, selectors: Sequence[Selector], event: Callable[[Job], events.Event | None]
     ) -> list[Result]:
         """Resolve the selectors, check ownership, change each job. One result for each job touched."""
 
-        def checked(job: Job) -> state.Event | None:
+        def checked(job: Job) -> events.Event | None:
             self._must_own(caller, job)
             return event(job)
 

@@ -336,7 +336,7 @@ class TestJobTokens:
             token = bearer(gate.issue_for_job(running, ALICE))
             assert await gate.admit(None, token) == Caller(ALICE, job_id=job.id)
             assert await gate.admit(Peer(1, 1001, 5), token) == Caller(ALICE, job_id=job.id)
-            [done] = await store.change([job.key], lambda job: support.state.Ended(NOON, 1, support.End()))
+            [done] = await store.change([job.key], lambda job: support.events.Ended(NOON, 1, support.End()))
             assert done.after is not None and done.after.is_final
             assert await refusal(gate, None, token) == (NotAuthenticated, "the token's job has ended")
 
@@ -350,9 +350,9 @@ class TestJobTokens:
             await support.tell(
                 store,
                 job.key,
-                support.state.Requeued(at, 1001),
-                support.state.Ended(at, 1, support.End()),
-                support.state.Placed(at + 200, support.N1),
+                support.events.Requeued(at, 1001),
+                support.events.Ended(at, 1, support.End()),
+                support.events.Placed(at + 200, support.N1),
             )
             assert await refusal(gate, None, token) == (NotAuthenticated, "the token's job has ended")
 

@@ -7,8 +7,8 @@ whoever reconciles compares. Pure.
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from bridge.core.events import EndGroup, Instruction, NewLimit, Pause, Start
 from bridge.core.job import Job, JobState
-from bridge.core.state import EndGroup, Instruction, NewLimit, Pause, Start
 
 
 @dataclass(frozen=True, slots=True)

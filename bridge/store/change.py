@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bridge.core import dag, state
+from bridge.core import dag, events, state
 from bridge.core import job as jobs
 from bridge.core.errors import BridgeError, IllegalStep, Refused
 from bridge.core.job import Job, JobKey
@@ -16,7 +16,7 @@ from bridge.store.batch import Batch, Texts
 from bridge.store.records import Fence, NewJob, Outcome
 from bridge.store.tables import NO_TASK
 
-EventOf = Callable[[Job], state.Event | Sequence[state.Event] | None]
+EventOf = Callable[[Job], events.Event | Sequence[events.Event] | None]
 
 # ── submissions ───────────────────────────────────────────────────────────────────────────────────
 
@@ -120,7 +120,7 @@ class _Draft:
         self._batch = batch
         self._jobs: dict[rows.RowKey, Job] = {}
         self._new: set[rows.RowKey] = set()
-        self._told: list[tuple[Job, state.Event]] = []
+        self._told: list[tuple[Job, events.Event]] = []
 
     def find(self, key: JobKey) -> Job | None:
         row = rows.row_key(key)
@@ -132,7 +132,7 @@ class _Draft:
         if is_new:
             self._new.add(row)
 
-    def tell(self, job: Job, event: state.Event) -> None:
+    def tell(self, job: Job, event: events.Event) -> None:
         self._told.append((job, event))
 
     def stage(self) -> None:
@@ -168,20 +168,20 @@ def _change_one(draft: _Draft, key: JobKey, event_of: EventOf) -> Outcome:
     return Outcome(key, job, after, tuple(instructions))
 
 
-def _listed(events: state.Event | Sequence[state.Event] | None) -> Sequence[state.Event]:
-    if events is None:
+def _listed(wanted: events.Event | Sequence[events.Event] | None) -> Sequence[events.Event]:
+    if wanted is None:
         return ()
-    return events if isinstance(events, list | tuple) else (events,)
+    return wanted if isinstance(wanted, list | tuple) else (wanted,)
 
 
 def _advance(
-    job: Job, events: Sequence[state.Event]
-) -> tuple[Job, list[state.Instruction], list[tuple[Job, state.Event]]]:
+    job: Job, wanted: Sequence[events.Event]
+) -> tuple[Job, list[events.Instruction], list[tuple[Job, events.Event]]]:
     """(the job afterwards, what is to be done, what the history is to tell)"""
-    instructions: list[state.Instruction] = []
-    told: list[tuple[Job, state.Event]] = []
-    for event in events:
-        if job.is_array and isinstance(event, state.Placed):
+    instructions: list[events.Instruction] = []
+    told: list[tuple[Job, events.Event]] = []
+    for event in wanted:
+        if job.is_array and isinstance(event, events.Placed):
             raise IllegalStep(f"array {job.id} is not placed itself; its tasks are")
         before = job
         stepped, todo = state.advance(before, event)
@@ -189,12 +189,12 @@ def _advance(
         if stepped is before or dataclasses.replace(stepped, revision=before.revision) == before:
             continue  # news of what is known already
         job = stepped
-        if not (isinstance(event, state.Waits) and before.reason is job.reason):
+        if not (isinstance(event, events.Waits) and before.reason is job.reason):
             told.append((job, event))
     return job, instructions, told
 
 
-def _data(event: state.Event) -> dict[str, Any]:
+def _data(event: events.Event) -> dict[str, Any]:
     """The event's own fields; of an update the words only, as the whole request says nothing to people."""
     data = codec.fields_of(event)
     del data["at"]

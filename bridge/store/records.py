@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bridge.core.errors import BridgeError
+from bridge.core.events import Instruction
 from bridge.core.job import Job, JobKey, JobState
 from bridge.core.reasons import Reason
 from bridge.core.report import Report
 from bridge.core.request import JobRequest
-from bridge.core.state import Instruction
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import insert
 
-from bridge.core import state
+from bridge.core import events
 from bridge.core.job import End, Job, JobState
 from bridge.store import rows, schema, tables
 from bridge.store.records import JobQuery, NewJob
@@ -89,7 +89,7 @@ async def main(url: str, ended: int) -> None:
     await _lists(store)
     keys = [job.key for job in jobs[:2000]]
     began = time.perf_counter()
-    await store.change(keys, lambda job: state.Held(NOON, 0))
+    await store.change(keys, lambda job: events.Held(NOON, 0))
     print(f"{(time.perf_counter() - began) / len(keys) * 1e6:8.0f} µs for a change, {len(keys)} in one call")
     if ended:
         await store.close()
@@ -108,8 +108,8 @@ async def main(url: str, ended: int) -> None:
     await store.close()
 
 
-def _cancel(job: Job) -> state.Event:
-    return state.StopAsked(NOON, 0)
+def _cancel(job: Job) -> events.Event:
+    return events.StopAsked(NOON, 0)
 
 
 async def _lists(store: Store) -> None:

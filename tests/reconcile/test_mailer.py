@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from bridge.core.events import Began, Ended, Placed
 from bridge.core.job import End, Job, JobKey, Share
-from bridge.core.state import Began, Ended, Placed
 from bridge.reconcile.mailer import LEASE, LEASE_SECONDS, Mailer, MailSettings
 from tests.slurmcli.bridge import Bridge, a_bridge
 

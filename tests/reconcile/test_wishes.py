@@ -1,5 +1,5 @@
+from bridge.core.events import EndGroup, NewLimit, Pause, Start
 from bridge.core.job import JobState, Stop
-from bridge.core.state import EndGroup, NewLimit, Pause, Start
 from bridge.reconcile.wishes import Told, due
 from tests.builders import NOON, a_job
 

@@ -4,7 +4,7 @@ import typing
 
 import pytest
 
-from bridge.core import history, state
+from bridge.core import events, history
 from bridge.core.job import JobKey, JobState
 from bridge.core.reasons import Reason
 from bridge.store.records import HistoryRow
@@ -17,8 +17,8 @@ def told(kind: str, job_state: JobState = JobState.PENDING, reason: Reason = Rea
 
 
 def test_every_event_of_the_state_machine_has_a_sentence() -> None:
-    events = {event.__name__ for event in typing.get_args(state.Event)}
-    assert events | {"Submitted", "Throttled"} == history.KINDS
+    kinds = {event.__name__ for event in typing.get_args(events.Event)}
+    assert kinds | {"Submitted", "Throttled"} == history.KINDS
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from bridge.core import state
+from bridge.core import events
 from bridge.core.job import End, JobState
 from tests.rest.test_submit import refused
 from tests.rest.world import ALICE, BOB, a_world, served
@@ -92,7 +92,7 @@ class TestLog:
 
 
 def _ended() -> Any:
-    return state.Ended(2_000_000_000.0, 1, End())
+    return events.Ended(2_000_000_000.0, 1, End())
 
 
 async def _events(response: httpx.Response) -> AsyncIterator[dict[str, Any]]:
@@ -110,10 +110,10 @@ class TestEvents:
                 served(world, tmp_path, world.gate.issue(BOB, 60)) as client,
                 client.stream("GET", "/v1/events") as response,
             ):
-                events = _events(response)
+                news = _events(response)
                 assert response.headers["content-type"].startswith("text/event-stream")
                 await world.run("1", JobState.COMPLETED)
-                told = [await anext(events) for _ in range(3)]
+                told = [await anext(news) for _ in range(3)]
                 assert [(event["id"], event["kind"]) for event in told] == [
                     ("1", "Placed"),
                     ("1", "Began"),
@@ -146,8 +146,8 @@ class TestEvents:
                 served(world, tmp_path, world.gate.issue(ALICE, 60)) as client,
                 client.stream("GET", "/v1/events?since=0&job=3") as response,
             ):
-                events = _events(response)
-                told = [await anext(events) for _ in range(2)]
+                news = _events(response)
+                told = [await anext(news) for _ in range(2)]
                 assert [(event["id"], event["kind"]) for event in told] == [("1", "Submitted"), ("1_1", "StopAsked")]
 
     @in_loop

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from bridge.core import state
+from bridge.core import events
 from bridge.core.errors import Gone
 from bridge.core.job import JobKey, JobState
 from bridge.core.users import User
@@ -77,8 +77,8 @@ class World:
     async def run(self, job: str, end: JobState = JobState.RUNNING) -> None:
         await support.run_to(self.store, JobKey(int(job)), end)
 
-    async def tell(self, job: str, *events: state.Event) -> None:
-        await support.tell(self.store, JobKey(int(job)), *events)
+    async def tell(self, job: str, *news: events.Event) -> None:
+        await support.tell(self.store, JobKey(int(job)), *news)
 
 
 @contextlib.asynccontextmanager

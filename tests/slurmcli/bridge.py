@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from adapters.slurm.scontrol_config import Installation
+from bridge.core.events import Began, Ended, Event, Placed
 from bridge.core.job import Job, JobKey
-from bridge.core.state import Began, Ended, Event, Placed
 from bridge.core.users import Caller, User
 from bridge.service import Draft, Service
 from bridge.slurmcli.router import COMMANDS

@@ -6,8 +6,8 @@ import pytest
 
 from bridge.core import dag
 from bridge.core.errors import Refused
+from bridge.core.events import Began, Placed
 from bridge.core.job import End, JobKey, Share
-from bridge.core.state import Began, Placed
 from bridge.slurmcli.wire import Reply
 from tests.builders import NOON
 from tests.slurm.views import SITE

@@ -6,8 +6,8 @@ from typing import Any
 import jsonschema
 
 from adapters.slurm.rest import tables
+from bridge.core.events import Began, Ended, Placed
 from bridge.core.job import End, JobKey, JobState, Share
-from bridge.core.state import Began, Ended, Placed
 from tests.builders import NOON
 from tests.slurmrest.world import SCRIPT, World, a_description
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from bridge.core.events import Ended
 from bridge.core.job import End, JobKey
-from bridge.core.state import Ended
 from tests.builders import NOON
 from tests.slurmrest.world import ALICE, BOB, ROOT, SCRIPT, V44, a_description, a_number, a_world
 from tests.store.support import in_loop

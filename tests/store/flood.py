@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 
-from bridge.core import state
+from bridge.core import events
 from bridge.store.store import Store
 from tests.builders import NOON
 from tests.store.support import N1, a_new
@@ -23,7 +23,7 @@ async def main(url: str) -> None:
             # Calls of two, so that half of one could be told.
             jobs = await store.submit([a_new(name=name, script=name.encode()), a_new(name=name, array="0-1")])
             os.write(1, f"submitted {jobs[0].id} {jobs[1].id} {name}\n".encode())
-            [outcome] = await store.change([jobs[0].key], lambda job: state.Placed(NOON, N1))
+            [outcome] = await store.change([jobs[0].key], lambda job: events.Placed(NOON, N1))
             assert outcome.error is None
             os.write(1, f"placed {jobs[0].id}\n".encode())
 

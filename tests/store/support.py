@@ -6,7 +6,7 @@ import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-from bridge.core import state
+from bridge.core import events
 from bridge.core.job import End, Job, JobKey, JobState, Share
 from bridge.core.report import Entry, Report, Treatment
 from bridge.store.records import NewJob, Outcome
@@ -60,18 +60,18 @@ async def submit(store: Store, **fields: Any) -> Job:
     return job
 
 
-async def tell(store: Store, key: JobKey, *events: state.Event) -> Outcome:
+async def tell(store: Store, key: JobKey, *news: events.Event) -> Outcome:
     """Apply the events; they must all be legal."""
-    [outcome] = await store.change([key], lambda job: events)
+    [outcome] = await store.change([key], lambda job: news)
     assert outcome.error is None
     return outcome
 
 
 async def run_to(store: Store, key: JobKey, end: JobState, at: float = NOON + 10) -> Job:
     """Placed, begun and ended as COMPLETED or FAILED; or RUNNING."""
-    steps: list[state.Event] = [state.Placed(at, N1), state.Began(at, 1)]
+    steps: list[events.Event] = [events.Placed(at, N1), events.Began(at, 1)]
     if end is not JobState.RUNNING:
-        steps.append(state.Ended(at, 1, End(exit_status=0 if end is JobState.COMPLETED else 1)))
+        steps.append(events.Ended(at, 1, End(exit_status=0 if end is JobState.COMPLETED else 1)))
     job = (await tell(store, key, *steps)).after
     assert job is not None
     assert job.state is end

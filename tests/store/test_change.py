@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bridge.core import dag, state
+from bridge.core import dag, events, state
 from bridge.core.errors import Conflict, Gone, IllegalStep
 from bridge.core.job import End, Job, JobKey, JobState, split_task
 from bridge.core.reasons import Reason
@@ -14,7 +14,7 @@ from bridge.store.records import JobQuery, Outcome
 from tests.builders import NOON
 from tests.store.support import N1, a_new, in_loop, opened, run_to, submit, tell
 
-PLACED = state.Placed(NOON + 1, N1)
+PLACED = events.Placed(NOON + 1, N1)
 
 
 @in_loop
@@ -52,9 +52,9 @@ async def test_a_stored_job_of_every_kind_comes_back_as_it_was(url: str) -> None
     async with opened(url) as store:
         job = await submit(store, account="a", qos="q")
         await run_to(store, job.key, JobState.RUNNING)
-        suspended = (await tell(store, job.key, state.Suspended(NOON + 20, 0))).after
-        resumed = (await tell(store, job.key, state.Resumed(NOON + 30, 0))).after
-        stopping = (await tell(store, job.key, state.StopAsked(NOON + 40, 1001))).after
+        suspended = (await tell(store, job.key, events.Suspended(NOON + 20, 0))).after
+        resumed = (await tell(store, job.key, events.Resumed(NOON + 30, 0))).after
+        stopping = (await tell(store, job.key, events.StopAsked(NOON + 40, 1001))).after
         assert suspended is not None
         assert resumed is not None
         assert stopping is not None
@@ -78,8 +78,8 @@ async def test_nothing_to_do_leaves_no_trace(url: str) -> None:
 async def test_news_of_an_attempt_that_is_over_is_not_written(url: str) -> None:
     async with opened(url) as store:
         job = await submit(store)
-        outcome = await tell(store, job.key, state.Ended(NOON, 7, End()))
-        assert outcome == Outcome(job.key, job, job, (state.Forget(7),))
+        outcome = await tell(store, job.key, events.Ended(NOON, 7, End()))
+        assert outcome == Outcome(job.key, job, job, (events.Forget(7),))
         assert await store.last_seq() == 1
 
 
@@ -88,7 +88,7 @@ async def test_a_reason_is_told_once(url: str) -> None:
     async with opened(url) as store:
         job = await submit(store)
         for at in (1, 2, 3):
-            await tell(store, job.key, state.Waits(NOON + at, Reason.RESOURCES, f"detail {at}", eligible=True))
+            await tell(store, job.key, events.Waits(NOON + at, Reason.RESOURCES, f"detail {at}", eligible=True))
         found = await store.get(job.key)
         assert found is not None
         assert (found.reason_detail, found.eligible_at) == ("detail 3", NOON + 1)
@@ -100,9 +100,9 @@ async def test_an_illegal_step_leaves_its_job_alone_and_the_others_change(url: s
     async with opened(url) as store:
         jobs = [await submit(store, name=f"j{k}") for k in range(3)]
 
-        def event_of(job: Job) -> list[state.Event]:
+        def event_of(job: Job) -> list[events.Event]:
             if job.id == 2:  # the first of the two is legal
-                return [PLACED, state.Resumed(NOON, 0)]
+                return [PLACED, events.Resumed(NOON, 0)]
             return [PLACED]
 
         first, second, third = await store.change([job.key for job in jobs], event_of)
@@ -121,7 +121,7 @@ async def test_an_error_of_ours_from_the_caller_stands_in_the_outcome(url: str) 
         job = await submit(store)
         error = Conflict("not now")
 
-        def event_of(job: Job) -> state.Event:
+        def event_of(job: Job) -> events.Event:
             raise error
 
         assert await store.change([job.key], event_of) == [Outcome(job.key, job, job, error=error)]
@@ -132,7 +132,7 @@ async def test_a_bug_of_the_caller_is_raised_to_him_alone_and_nothing_of_his_cal
     async with opened(url) as store:
         jobs = [await submit(store, name=f"j{k}") for k in range(4)]
 
-        def broken(job: Job) -> state.Event:
+        def broken(job: Job) -> events.Event:
             if job.id == 2:
                 raise ZeroDivisionError("a bug")
             return PLACED
@@ -154,9 +154,9 @@ async def test_changes_of_one_job_follow_each_other_also_when_asked_at_once(url:
     async with opened(url) as store:
         job = await submit(store)
 
-        def longer(job: Job) -> state.Event:
+        def longer(job: Job) -> events.Event:
             request = dataclasses.replace(job.request, comment=f"{job.request.comment or ''}x")
-            return state.Updated(NOON, 1001, "comment", request, job.time_limit_seconds, job.partition, None, 1)
+            return events.Updated(NOON, 1001, "comment", request, job.time_limit_seconds, job.partition, None, 1)
 
         await asyncio.gather(*(store.change([job.key], longer) for _ in range(20)))
         found = await store.get(job.key)
@@ -168,7 +168,7 @@ async def test_changes_of_one_job_follow_each_other_also_when_asked_at_once(url:
 async def test_a_key_given_twice_is_changed_twice(url: str) -> None:
     async with opened(url) as store:
         job = await submit(store)
-        first, second = await store.change([job.key, job.key], lambda job: state.Held(NOON, 1001))
+        first, second = await store.change([job.key, job.key], lambda job: events.Held(NOON, 1001))
         assert second.before == first.after
 
 
@@ -178,7 +178,7 @@ async def test_an_update_is_found_by_its_new_words_and_leaves_the_request_out_of
         job = await submit(store, name="old")
         dependency = dag.Dependency((dag.Clause(dag.Kind.AFTER_ANY, 77),))
         request = dataclasses.replace(job.request, name="new", account="acc", dependency=dependency)
-        event = state.Updated(NOON, 1001, "JobName old → new", request, 60, "other", None, 1)
+        event = events.Updated(NOON, 1001, "JobName old → new", request, 60, "other", None, 1)
         after = (await tell(store, job.key, event)).after
         assert await store.list_jobs(JobQuery(names=("old",))) == []
         assert await store.list_jobs(JobQuery(names=("new",), accounts=("acc",), partitions=("other",))) == [after]
@@ -222,7 +222,7 @@ async def test_a_waiting_task_that_nothing_happens_to_is_not_split_off(url: str)
         key = JobKey(array.id, 2)
         task = split_task(array, 2)[1]
         assert await store.change([key], lambda job: None) == [Outcome(key, task, task)]
-        [outcome] = await store.change([key], lambda job: state.Resumed(NOON, 0))
+        [outcome] = await store.change([key], lambda job: events.Resumed(NOON, 0))
         assert isinstance(outcome.error, IllegalStep)
         assert await store.get(array.key) == array
 
@@ -248,8 +248,8 @@ async def test_an_index_that_the_array_has_not_is_no_job(url: str) -> None:
 async def test_an_array_that_was_cancelled_while_it_waited_can_give_single_tasks_back(url: str) -> None:
     async with opened(url) as store:
         array = await submit(store, array="0-1")
-        await tell(store, array.key, state.StopAsked(NOON + 1, 1001))
-        again = (await tell(store, JobKey(array.id, 1), state.Requeued(NOON + 2, 1001))).after
+        await tell(store, array.key, events.StopAsked(NOON + 1, 1001))
+        again = (await tell(store, JobKey(array.id, 1), events.Requeued(NOON + 2, 1001))).after
         assert again is not None
         assert (again.state, again.task_index) == (JobState.PENDING, 1)
         assert await store.unfinished() == [again]
@@ -280,33 +280,33 @@ async def test_a_write_with_an_old_fence_is_refused_and_nothing_is_written(url: 
         job = await submit(store)
         old = await store.acquire_lease("local", "a", 1000.0, NOON)
         assert old is not None
-        await store.change([job.key], lambda job: state.Held(NOON, 0), fence=old)
+        await store.change([job.key], lambda job: events.Held(NOON, 0), fence=old)
         await store.release_lease(old)
         new = await store.acquire_lease("local", "b", 1000.0, NOON)
         held = await store.get(job.key)
         with pytest.raises(Gone) as caught:
-            await store.change([job.key], lambda job: state.Released(NOON, 0), fence=old)
+            await store.change([job.key], lambda job: events.Released(NOON, 0), fence=old)
         assert caught.value.code == "fenced"
         assert await store.get(job.key) == held
-        [outcome] = await store.change([job.key], lambda job: state.Released(NOON, 0), fence=new)
+        [outcome] = await store.change([job.key], lambda job: events.Released(NOON, 0), fence=new)
         assert outcome.error is None
 
 
 # ── anything may happen ───────────────────────────────────────────────────────────────────────────
 
-_EVENTS: list[state.Event] = [
+_EVENTS: list[events.Event] = [
     PLACED,
-    state.Began(NOON + 2, 1),
-    state.Ended(NOON + 3, 1, End(exit_status=2)),
-    state.Lost(NOON + 3, 1, "gone"),
-    state.NotStarted(NOON + 3, 1, "full"),
-    state.StopAsked(NOON + 3, 1001),
-    state.Requeued(NOON + 4, 1001, hold=True),
-    state.Held(NOON, 1001),
-    state.Released(NOON, 1001),
-    state.Waits(NOON, Reason.PRIORITY, eligible=True),
-    state.Suspended(NOON + 3, 0),
-    state.Resumed(NOON + 4, 0),
+    events.Began(NOON + 2, 1),
+    events.Ended(NOON + 3, 1, End(exit_status=2)),
+    events.Lost(NOON + 3, 1, "gone"),
+    events.NotStarted(NOON + 3, 1, "full"),
+    events.StopAsked(NOON + 3, 1001),
+    events.Requeued(NOON + 4, 1001, hold=True),
+    events.Held(NOON, 1001),
+    events.Released(NOON, 1001),
+    events.Waits(NOON, Reason.PRIORITY, eligible=True),
+    events.Suspended(NOON + 3, 0),
+    events.Resumed(NOON + 4, 0),
 ]
 _KEYS = [JobKey(1), JobKey(2), *(JobKey(2, k) for k in range(3))]
 
@@ -314,7 +314,7 @@ _KEYS = [JobKey(1), JobKey(2), *(JobKey(2, k) for k in range(3))]
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(st.tuples(st.sampled_from(_KEYS), st.sampled_from(_EVENTS)), max_size=12))
 def test_what_is_stored_is_what_the_state_machine_says(
-    sqlite_template: object, tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[JobKey, state.Event]]
+    sqlite_template: object, tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[JobKey, events.Event]]
 ) -> None:
     """Against a model in memory: rows, lists and cache agree with it after any events."""
     path = tmp_path_factory.mktemp("random") / "bridge.db"

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from bridge.core import state
+from bridge.core import events
 from bridge.core.errors import Unavailable
 from bridge.core.job import JobKey, JobState
 from bridge.core.report import Report
@@ -17,9 +17,9 @@ from tests.store.support import ENVIRONMENT, REPORT, SCRIPT, a_new, in_loop, ope
 async def test_the_history_of_an_array_is_that_of_all_its_tasks(url: str) -> None:
     async with opened(url) as store:
         array = await submit(store, array="0-2")
-        await tell(store, JobKey(array.id, 1), state.Held(NOON + 1, 1001))
-        await tell(store, array.key, state.Held(NOON + 2, 1001))
-        await tell(store, JobKey(array.id, 2), state.Released(NOON + 3, 1001))
+        await tell(store, JobKey(array.id, 1), events.Held(NOON + 1, 1001))
+        await tell(store, array.key, events.Held(NOON + 2, 1001))
+        await tell(store, JobKey(array.id, 2), events.Released(NOON + 3, 1001))
 
         async def kinds(key: JobKey) -> list[tuple[str, str]]:
             return [(str(row.key), row.kind) for row in await store.history(key)]
@@ -37,7 +37,7 @@ async def test_changes_are_told_by_their_keys(url: str) -> None:
     async with opened(url) as store:
         assert await store.changes_since(0) == (0, set())
         job, array = await store.submit([a_new(), a_new(array="0-2")])
-        await tell(store, JobKey(array.id, 1), state.Held(NOON, 0))
+        await tell(store, JobKey(array.id, 1), events.Held(NOON, 0))
         assert await store.changes_since(0) == (3, {job.key, array.key, JobKey(array.id, 1)})
         assert await store.changes_since(2) == (3, {JobKey(array.id, 1)})
         assert await store.changes_since(3) == (3, set())

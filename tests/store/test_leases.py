@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from bridge.core import state
+from bridge.core import events
 from bridge.core.errors import Gone
 from bridge.core.job import Job, JobKey
 from bridge.store.records import Fence, StepRow
@@ -89,8 +89,8 @@ async def test_of_two_stores_one_gets_the_lease_and_the_other_is_fenced_off(shar
         assert successor is not None
         assert successor.number == winner.number + 1
         with pytest.raises(Gone):
-            await first.change([job.key], lambda job: state.Held(NOON, 0), fence=winner)
-        [outcome] = await second.change([job.key], lambda job: state.Held(NOON, 0), fence=successor)
+            await first.change([job.key], lambda job: events.Held(NOON, 0), fence=winner)
+        [outcome] = await second.change([job.key], lambda job: events.Held(NOON, 0), fence=successor)
         assert await first.get(job.key) == outcome.after
 
 
@@ -101,8 +101,8 @@ async def test_two_stores_share_one_counter_and_one_history(shared_url: str) -> 
         assert sorted(job.id for [job] in jobs) == list(range(1, 61))
         assert [row.seq for row in await one.history_since(0, 1000)] == list(range(1, 61))
 
-        def more(job: Job) -> state.Event:
-            return state.Held(NOON, 0) if job.priority else state.Released(NOON, 0, job.revision + 5)
+        def more(job: Job) -> events.Event:
+            return events.Held(NOON, 0) if job.priority else events.Released(NOON, 0, job.revision + 5)
 
         await asyncio.gather(*((one if k % 2 else two).change([JobKey(1)], more) for k in range(20)))
         found = await one.get(JobKey(1))

@@ -2,7 +2,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from bridge.core import dag, state
+from bridge.core import dag, events
 from bridge.core.job import End, Job, JobKey, JobState
 from bridge.store import tables
 from bridge.store.records import Ages, JobQuery, StepRow
@@ -69,7 +69,7 @@ async def test_an_array_goes_once_all_its_tasks_are_old(url: str) -> None:
         assert (await store.purge(Ages(jobs=DAY), LATER, dry_run=False))["jobs"] == 0
         await run_to(store, JobKey(array.id, 2), JobState.RUNNING)
         assert (await store.purge(Ages(jobs=DAY), LATER, dry_run=False))["jobs"] == 0
-        await tell(store, JobKey(array.id, 2), state.Ended(NOON + 5 * DAY, 1, End()))
+        await tell(store, JobKey(array.id, 2), events.Ended(NOON + 5 * DAY, 1, End()))
         assert (await store.purge(Ages(jobs=6 * DAY), LATER, dry_run=False))["jobs"] == 0
         assert (await store.purge(Ages(jobs=4 * DAY), LATER, dry_run=False))["jobs"] == 3
         assert await _rows(store, "jobs") == []
@@ -79,7 +79,7 @@ async def test_an_array_goes_once_all_its_tasks_are_old(url: str) -> None:
 async def test_an_array_cancelled_while_it_waited_counts_by_its_tasks(url: str) -> None:
     async with opened(url) as store:
         array = await submit(store, array="0-99")
-        await tell(store, array.key, state.StopAsked(NOON, 0))
+        await tell(store, array.key, events.StopAsked(NOON, 0))
         assert (await store.purge(Ages(jobs=DAY), LATER, dry_run=False))["jobs"] == 100
 
 
@@ -90,7 +90,7 @@ async def test_a_requeued_job_is_young_again(url: str) -> None:
         array = await submit(store, array="0")
         await run_to(store, JobKey(array.id, 0), JobState.COMPLETED)
         for key in (job.key, JobKey(array.id, 0)):
-            await tell(store, key, state.Requeued(NOON + 20, 0))
+            await tell(store, key, events.Requeued(NOON + 20, 0))
         assert (await store.purge(Ages(jobs=DAY), LATER, dry_run=False))["jobs"] == 0
         assert await store.drop_environments(LATER) == 0
 
@@ -112,7 +112,7 @@ async def test_a_job_that_an_unfinished_one_waits_for_stays(url: str) -> None:
 async def test_purging_goes_on_over_many_batches(url: str) -> None:
     async with opened(url) as store:
         jobs = await store.submit([a_new(script=b"%d" % (k % 4)) for k in range(25)])
-        await store.change([job.key for job in jobs], lambda job: state.StopAsked(NOON + job.id % 3, 0))
+        await store.change([job.key for job in jobs], lambda job: events.StopAsked(NOON + job.id % 3, 0))
         kept = await submit(store, script=b"1")
         counted = await store.purge(Ages(jobs=DAY, history=DAY, scripts=DAY), LATER, dry_run=False, batch=4)
         assert counted == {"jobs": 25, "history": 50, "scripts": 25, "tokens": 0}
@@ -136,7 +136,7 @@ async def test_history_and_scripts_can_go_before_their_job(url: str) -> None:
         assert (len(await store.history(young.key)), await store.script(young.key)) == (4, SCRIPT)
         assert await store.purge(ages, LATER, dry_run=False) == dict.fromkeys(expected, 0)
         # What happens to it later is history that can be purged in its turn.
-        await tell(store, old.key, state.Requeued(LATER, 0), state.StopAsked(LATER, 0))
+        await tell(store, old.key, events.Requeued(LATER, 0), events.StopAsked(LATER, 0))
         assert (await store.purge(ages, LATER + 2 * DAY, dry_run=False))["history"] == 4 + 2
 
 

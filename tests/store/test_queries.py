@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event
 
-from bridge.core import state
+from bridge.core import events
 from bridge.core.job import FINAL, Job, JobKey, JobState, Share, split_task
 from bridge.store import engine, queries, rows
 from bridge.store.records import JobQuery
@@ -28,10 +28,10 @@ async def _fill(store: Store) -> None:
         [a_new(name="d", submitted_at=NOON + 3), a_new(name="e", partition="gpu", submitted_at=NOON + 4)]
     )
     await run_to(store, JobKey(1), JobState.COMPLETED, NOON + 10)
-    await tell(store, JobKey(2), state.Placed(NOON + 11, (Share("n1", 1, 1, 1), Share("n10", 1, 1, 1))))
+    await tell(store, JobKey(2), events.Placed(NOON + 11, (Share("n1", 1, 1, 1), Share("n10", 1, 1, 1))))
     await run_to(store, JobKey(3, 0), JobState.FAILED, NOON + 20)
     await run_to(store, JobKey(3, 1), JobState.RUNNING, NOON + 30)
-    await tell(store, JobKey(7), state.StopAsked(NOON + 40, 1001))
+    await tell(store, JobKey(7), events.StopAsked(NOON + 40, 1001))
 
 
 @in_loop
@@ -133,7 +133,7 @@ async def test_every_raw_id_finds_its_job(url: str) -> None:
 async def test_counts_are_of_tasks_also_of_waiting_ones(url: str) -> None:
     async with opened(url) as store:
         await _fill(store)
-        await tell(store, (await submit(store, array="1-1000")).key, state.StopAsked(NOON, 1001))
+        await tell(store, (await submit(store, array="1-1000")).key, events.StopAsked(NOON, 1001))
         counts = {k.value: n for k, n in (await store.counts()).items() if n}
         assert counts == {
             "PENDING": 3,
@@ -150,7 +150,7 @@ async def test_what_has_not_changed_is_the_same_object(url: str) -> None:
     async with opened(url) as store:
         await store.submit([a_new(name=f"j{k}") for k in range(3)])
         before = await store.unfinished()
-        await tell(store, before[1].key, state.Held(NOON, 0))
+        await tell(store, before[1].key, events.Held(NOON, 0))
         after = await store.list_jobs(JobQuery())
         assert [one is two for one, two in zip(before, after, strict=True)] == [True, False, True]
 

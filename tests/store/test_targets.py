@@ -1,7 +1,7 @@
 import pytest
 from sqlalchemy import event
 
-from bridge.core import state
+from bridge.core import events
 from bridge.core.dag import Clause, Kind, Target
 from bridge.core.job import JobKey, JobState
 from bridge.store import queries
@@ -23,11 +23,11 @@ async def test_a_plain_job_through_its_life(url: str) -> None:
     async with opened(url) as store:
         job = await submit(store)
         assert await _look(store, job.id) == WAITS
-        await tell(store, job.key, state.Placed(NOON + 1, N1))
+        await tell(store, job.key, events.Placed(NOON + 1, N1))
         assert await _look(store, job.id) == WAITS
-        await tell(store, job.key, state.Began(NOON + 2, 1))
+        await tell(store, job.key, events.Began(NOON + 2, 1))
         assert await _look(store, job.id) == Target(True, NOON + 2, ended=False, failed=False)
-        await tell(store, job.key, state.StopAsked(NOON + 3, 0), state.Lost(NOON + 4, 1, "gone"))
+        await tell(store, job.key, events.StopAsked(NOON + 3, 0), events.Lost(NOON + 4, 1, "gone"))
         assert await _look(store, job.id) == Target(True, NOON + 2, ended=True, failed=True)
 
 
@@ -46,7 +46,7 @@ async def test_a_job_cancelled_while_it_waited_never_began(url: str) -> None:
     async with opened(url) as store:
         job, array = await submit(store), await submit(store, array="0-3")
         for key in (job.key, array.key):
-            await tell(store, key, state.StopAsked(NOON, 1001))
+            await tell(store, key, events.StopAsked(NOON, 1001))
         never_began = Target(True, None, ended=True, failed=True)
         assert await _look(store, job.id) == never_began
         assert await _look(store, array.id) == never_began
@@ -63,7 +63,7 @@ async def test_an_array_stands_for_all_its_tasks(url: str) -> None:
         assert await _look(store, array.id) == Target(False, NOON + 20, ended=False, failed=True)
         await run_to(store, JobKey(array.id, 2), JobState.RUNNING, NOON + 15)
         assert await _look(store, array.id) == Target(True, NOON + 20, ended=False, failed=True)
-        await tell(store, JobKey(array.id, 2), state.StopAsked(NOON, 0), state.Lost(NOON + 30, 1, "gone"))
+        await tell(store, JobKey(array.id, 2), events.StopAsked(NOON, 0), events.Lost(NOON + 30, 1, "gone"))
         assert await _look(store, array.id) == Target(True, NOON + 20, ended=True, failed=True)
 
 
