@@ -33,7 +33,7 @@ from bridge.reconcile import retention
 from bridge.reconcile.loop import Reconciler
 from bridge.reconcile.mailer import Mailer, MailSettings
 from bridge.rest import application
-from bridge.service import Service
+from bridge.service.service import Service
 from bridge.slurmcli import router as commands
 from bridge.slurmrest import application as slurmrest
 from bridge.store import schema

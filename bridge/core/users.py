@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from bridge.core.errors import NotPermitted
+
 
 @dataclass(frozen=True, slots=True)
 class User:
@@ -20,3 +22,9 @@ class Caller:
     is_operator: bool = False
     job_id: int | None = None
     """Set when the call came with the token of a running job."""
+
+
+def must_operate(caller: Caller, code: str = "access_denied") -> None:
+    """Raises NotPermitted, with the code that fits the question, for all but operators."""
+    if not caller.is_operator:
+        raise NotPermitted("only an operator may do this", code=code)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from bridge.backends.port import Backend
 from bridge.core.job import Job
 from bridge.core.nodes import Site
-from bridge.service import Service
+from bridge.service.service import Service
 from bridge.store.records import Fence
 
 

@@ -23,7 +23,7 @@ from bridge.reconcile.holdings import Holdings
 from bridge.reconcile.recorder import Recorder
 from bridge.reconcile.telling import Teller
 from bridge.reconcile.working_set import WorkingSet
-from bridge.service import Service
+from bridge.service.service import Service
 from bridge.store.records import Fence
 from bridge.store.store import Store
 
@@ -77,7 +77,7 @@ class Reconciler:
             now,
         )
         self._site_of_memo: nodes.Site | None = None
-        service.when_nodes_change(self.wake)
+        service.nodes.when_changed(self.wake)
         service.accounting.when_changed(self.wake)
         service.runtime.when_changed(self.wake)
 
@@ -201,7 +201,7 @@ class Reconciler:
 
     async def _give_up_nodes(self) -> None:
         """What runs on a node that an operator called down is lost."""
-        down = frozenset(n.name for n in await self._service.known_nodes() if n.state is nodes.NodeState.DOWN)
+        down = frozenset(n.name for n in await self._service.nodes.known() if n.state is nodes.NodeState.DOWN)
         if not down:
             return
         now = self._now()
@@ -282,7 +282,7 @@ class Reconciler:
     async def _place(self) -> None:
         """Who may start now, and why the others may not."""
         now, began = self._now(), time.perf_counter()
-        known = await self._service.known_nodes()
+        known = await self._service.nodes.known()
         if self._site_of_memo is not self._holdings.site:
             self._working.memo.clear()
             self._site_of_memo = self._holdings.site
@@ -351,7 +351,7 @@ class Reconciler:
         backend = self._holdings.backends[name]
         async for observation in backend.observe():
             if observation.nodes_changed:
-                self._service.forget_nodes()
+                self._service.nodes.forget()
             await self._recorder.record(name, observation, fence)
 
 

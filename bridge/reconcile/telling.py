@@ -18,7 +18,7 @@ from bridge.reconcile import launch, observe, wishes
 from bridge.reconcile.holdings import Holdings
 from bridge.reconcile.recorder import Recorder
 from bridge.reconcile.working_set import WorkingSet
-from bridge.service import Service
+from bridge.service.service import Service
 from bridge.store.store import Store
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from bridge.identity.gate import Gate
 from bridge.identity.middleware import App, Identity, Receive, Scope, Send
 from bridge.identity.people import People
 from bridge.rest import answers, cluster, jobs, streams
-from bridge.service import Service
+from bridge.service.service import Service
 
 DESCRIPTION = "Batch jobs: one id, one dependency graph, one history. Times are epoch seconds, UTC."
 

@@ -14,7 +14,8 @@ from bridge.identity.gate import Gate
 from bridge.identity.people import People
 from bridge.rest import bodies, documents, views
 from bridge.rest.answers import answer
-from bridge.service import NodeView, Service
+from bridge.service.nodes import NodeView
+from bridge.service.service import Service
 
 OPEN_PATHS = ("/v1/health", "/v1/openapi.json")
 """Answered to anybody: they tell nothing of jobs or people."""
@@ -34,11 +35,11 @@ def _add_nodes(router: APIRouter, service: Service) -> None:
     @router.get("/nodes", tags=["cluster"])
     async def nodes() -> Response:
         """What each node has, and what of it jobs hold."""
-        return answer({"nodes": [views.node(view) for view in await service.nodes()]})
+        return answer({"nodes": [views.node(view) for view in await service.nodes.views()]})
 
     @router.get("/nodes/{name}", tags=["cluster"])
     async def node(name: str) -> Response:
-        found = next((view for view in await service.nodes() if view.node.name == name), None)
+        found = next((view for view in await service.nodes.views() if view.node.name == name), None)
         if found is None:
             raise NotFound("no node of that name is known", field="name")
         return answer(views.node(found))
@@ -53,7 +54,7 @@ def _add_nodes(router: APIRouter, service: Service) -> None:
             raise bodies.wrong("state", f"one of {', '.join(MARKS)} is expected")
         if state != "UP" and not reason:
             raise bodies.wrong("reason", "a reason is needed to drain a node or call it down")
-        await service.mark_node(request.state.caller, [name], state, reason)
+        await service.nodes.mark(request.state.caller, [name], state, reason)
         return await node(name)
 
     @router.get("/partitions", tags=["cluster"])
@@ -62,7 +63,7 @@ def _add_nodes(router: APIRouter, service: Service) -> None:
 
     @router.get("/licenses", tags=["cluster"])
     async def licenses() -> Response:
-        found = [{"name": name, "total": total, "used": used} for name, total, used in await service.licenses()]
+        found = [{"name": name, "total": total, "used": used} for name, total, used in await service.nodes.licenses()]
         return answer({"licenses": found})
 
 
@@ -81,8 +82,8 @@ def _add_watching(router: APIRouter, service: Service, version: str) -> None:
         """For Prometheus."""
         text = metrics_text(
             await service.store.counts(),
-            await service.nodes(),
-            await service.licenses(),
+            await service.nodes.views(),
+            await service.nodes.licenses(),
             await service.store.last_seq(),
         )
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -17,7 +17,7 @@ from bridge.core.errors import Refused
 from bridge.core.nodes import Site
 from bridge.core.users import Caller
 from bridge.rest import bodies, submission
-from bridge.service import Draft
+from bridge.service.terms import Draft
 
 MAX_MEMBERS = 1000
 MAX_NAME = 255

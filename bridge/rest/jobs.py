@@ -17,7 +17,8 @@ from bridge.core.users import Caller
 from bridge.identity.people import People
 from bridge.rest import bodies, changes, documents, graphs, selection, submission, views
 from bridge.rest.answers import answer, error_fields, refusal
-from bridge.service import Result, Service
+from bridge.service.service import Service
+from bridge.service.terms import Result
 from bridge.store.records import JobQuery
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -60,7 +61,7 @@ def make_submit(service: Service) -> Handler:
         found = submission.read(await bodies.read_json(request), caller, service.site, time.time())
         draft = found.draft(_idempotency_key(request))
         if found.test_only:
-            return answer({"estimate": views.estimate(await service.estimate(caller, draft))})
+            return answer({"estimate": views.estimate(await service.forecast.estimate(caller, draft))})
         jobs = await service.submit(caller, [draft])
         if len(jobs) != 1:
             raise _used_otherwise()

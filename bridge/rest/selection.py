@@ -4,7 +4,8 @@ from adapters.slurm import selectors
 from bridge.core.errors import NotFound, Refused
 from bridge.core.job import Job, JobKey
 from bridge.core.users import Caller
-from bridge.service import Selector, Service
+from bridge.service.service import Service
+from bridge.service.terms import Selector
 
 MAX_ID_CHARACTERS = 2000
 MAX_TASKS = 1000

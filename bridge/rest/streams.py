@@ -16,7 +16,8 @@ from bridge.core.users import Caller
 from bridge.identity.people import People
 from bridge.rest import bodies, documents, selection, views
 from bridge.rest.jobs import or_stop
-from bridge.service import Selector, Service
+from bridge.service.service import Service
+from bridge.service.terms import Selector
 
 PIECE_BYTES = 256 * 1024
 MOST_RANGE_BYTES = 8 << 20

@@ -23,7 +23,7 @@ from bridge.core.report import Report, Treatment
 from bridge.core.request import JobRequest, Origin
 from bridge.core.users import Caller
 from bridge.rest import bodies
-from bridge.service import Draft
+from bridge.service.terms import Draft
 
 FIELDS = frozenset(
     {

@@ -10,7 +10,8 @@ from bridge.core.nodes import Partition
 from bridge.core.reasons import SENTENCES
 from bridge.core.report import Report
 from bridge.core.request import UNLIMITED_SECONDS
-from bridge.service import Estimate, NodeView
+from bridge.service.nodes import NodeView
+from bridge.service.terms import Estimate
 from bridge.store.records import HistoryRow
 
 

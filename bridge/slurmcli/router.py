@@ -11,7 +11,7 @@ from adapters.slurm.scontrol_config import Installation
 from bridge.core.errors import BridgeError, Unavailable
 from bridge.core.users import Caller
 from bridge.identity.people import People
-from bridge.service import Service
+from bridge.service.service import Service
 from bridge.slurmcli import (
     sacct,
     sacctmgr,

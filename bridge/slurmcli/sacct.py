@@ -11,7 +11,7 @@ from bridge.core.indexset import IndexSet
 from bridge.core.job import Job, JobKey
 from bridge.core.users import Caller
 from bridge.identity.people import group_name
-from bridge.service import Selector
+from bridge.service.terms import Selector
 from bridge.slurmcli.wire import Call, Reply
 from bridge.slurmcli.world import World, reply
 from bridge.store.records import JobQuery, StepRow
@@ -56,7 +56,7 @@ async def _data(
 ) -> Reply:
     """--json and --yaml; -X leaves the steps out."""
     assert query.data is not None
-    resources = accounts.Resources(sizes.of_cluster(await world.service.known_nodes()))
+    resources = accounts.Resources(sizes.of_cluster(await world.service.nodes.known()))
     look = history.Look(await world.view(call), resources, world.user_name)
     by_key: dict[JobKey, list[StepRow]] = {}
     for step in steps:

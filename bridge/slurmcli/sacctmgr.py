@@ -92,7 +92,7 @@ async def _asker(world: World, caller: Caller) -> Asker:
 
 
 async def _facts(world: World) -> ClusterFacts:
-    nodes = await world.service.known_nodes()
+    nodes = await world.service.nodes.known()
     amounts: dict[str, int] = {
         "cpu": sum(node.cpus for node in nodes),
         "mem": sum(node.memory_mib for node in nodes),

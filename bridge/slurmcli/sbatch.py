@@ -8,7 +8,7 @@ from bridge.core.errors import BridgeError, NotFound, Refused, Unavailable
 from bridge.core.job import Job
 from bridge.core.report import Report, Treatment
 from bridge.core.users import Caller
-from bridge.service import Draft, Selector
+from bridge.service.terms import Draft, Selector
 from bridge.slurmcli.wire import Call, Reply
 from bridge.slurmcli.world import World
 
@@ -97,7 +97,7 @@ def _refusal_lines(error: BridgeError) -> str:
 
 async def _test(world: World, caller: Caller, call: Call, draft: Draft, stderr: str) -> Reply:
     try:
-        estimate = await world.service.estimate(caller, draft)
+        estimate = await world.service.forecast.estimate(caller, draft)
     except Refused as error:
         text = errors.text_of(error.code, error.sentence)
         return Reply(stderr=f"{stderr}allocation failure: {text}\n", exit_code=1)

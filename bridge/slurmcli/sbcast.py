@@ -30,7 +30,7 @@ async def run(world: World, caller: Caller, call: Call) -> Reply:
     if code is not None:
         text = errors.text_of(code, code)
         return Reply(stderr=f"sbcast: error: Slurm job {order.job_text} lookup error: {text}\n", exit_code=255)
-    hosts = {node.name: node.host for node in await world.service.known_nodes()}
+    hosts = {node.name: node.host for node in await world.service.nodes.known()}
     first = job.nodes[0].node
     host = hosts.get(first)
     if host is None or any(hosts.get(share.node) is None for share in job.nodes):

@@ -12,7 +12,7 @@ from bridge.core.errors import NotFound
 from bridge.core.indexset import IndexSet
 from bridge.core.job import Job, JobKey
 from bridge.core.users import Caller
-from bridge.service import Result, Selector
+from bridge.service.terms import Result, Selector
 from bridge.slurmcli.wire import Call, Reply
 from bridge.slurmcli.world import World, reply, selector
 from bridge.store.records import JobQuery

@@ -33,7 +33,7 @@ from bridge.core.indexset import IndexSet
 from bridge.core.job import ON_NODES, WAITING, Job, JobState
 from bridge.core.nodes import NodeState
 from bridge.core.users import Caller
-from bridge.service import Result, Selector
+from bridge.service.terms import Result, Selector
 from bridge.slurmcli import scontrol_site
 from bridge.slurmcli.wire import Call, Reply
 from bridge.slurmcli.world import World, reply, selector
@@ -102,7 +102,7 @@ async def _show(world: World, caller: Caller, call: Call, order: scontrol.Show) 
                 return await scontrol_site.show(world, call, order.name, one_line=order.one_line)
             return await _show_reservations(world, caller, order)
         case "licenses":
-            rows = await world.service.licenses()
+            rows = await world.service.nodes.licenses()
             records = [
                 scontrol_show.license_lines(name, total, used)
                 for name, total, used in rows
@@ -115,7 +115,7 @@ async def _show(world: World, caller: Caller, call: Call, order: scontrol.Show) 
                 return Reply()
             text = "".join(joined(lines, one_line=order.one_line).rstrip("\n") + "\n" for lines in records)
             return Reply(text or "No licenses configured in Slurm.\n")
-    nodes = await world.service.known_nodes()
+    nodes = await world.service.nodes.known()
     text = scontrol_config.text(world.service.site, nodes, world.here, world.clock(call))
     return Reply(text + _ping(world))
 
@@ -135,7 +135,7 @@ def _data(world: World, caller: Caller, order: scontrol.Show, shape: Record, fie
 
 
 async def _show_reservations(world: World, caller: Caller, order: scontrol.Show) -> Reply:
-    nodes = await world.service.known_nodes()
+    nodes = await world.service.nodes.known()
     kept = [one for one in await world.service.runtime.reservations() if order.name in (None, "", one.name)]
     fields = {"reservations": [nodes_data.reservation(one, nodes) for one in kept]}
     return _data(world, caller, order, nodes_data.RESERVATIONS_ANSWER, fields)
@@ -241,7 +241,7 @@ async def _show_nodes(world: World, caller: Caller, call: Call, order: scontrol.
 
 async def _show_partitions(world: World, caller: Caller, order: scontrol.Show) -> Reply:
     site = world.service.site
-    nodes = await world.service.known_nodes()
+    nodes = await world.service.nodes.known()
     chosen = [p for p in site.partitions if order.name is None or p.name == order.name]
     if order.data is not None:
         fields = {"partitions": [nodes_data.partition(one, nodes, site) for one in chosen]}
@@ -387,12 +387,12 @@ def _changes(
 async def _update_nodes(world: World, caller: Caller, update: scontrol_update.NodeUpdate) -> Reply:
     if not caller.is_operator:
         return Reply(stderr=f"slurm_update error: {errors.text_of('invalid_user_id', '')}\n", exit_code=1)
-    nodes = {node.name: node for node in await world.service.known_nodes()}
+    nodes = {node.name: node for node in await world.service.nodes.known()}
     names = update.names or tuple(nodes)
     if update.is_resume and all(name in nodes and nodes[name].state is NodeState.UP for name in names):
         return Reply(stderr="slurm_update error: Invalid node state transition\n", exit_code=1)
     try:
-        await world.service.mark_node(caller, names, update.state, update.reason)  # type: ignore[arg-type]  # of _STATES
+        await world.service.nodes.mark(caller, names, update.state, update.reason)  # type: ignore[arg-type]  # of _STATES
     except BridgeError as error:
         return Reply(stderr=f"slurm_update error: {errors.text_of(error.code, error.sentence)}\n", exit_code=1)
     return Reply()

@@ -6,7 +6,7 @@ from adapters.slurm.scontrol_show import joined
 from bridge.core.errors import BridgeError
 from bridge.core.reservations import Reservation
 from bridge.core.users import Caller
-from bridge.service_changes import Wanted
+from bridge.service.changes import Wanted
 from bridge.slurmcli.wire import Call, Reply
 from bridge.slurmcli.world import World, reply
 
@@ -93,6 +93,6 @@ async def show(world: World, call: Call, name: str | None, *, one_line: bool) ->
         if name:
             return Reply(f"Reservation {name} not found\n", exit_code=1)
         return Reply("No reservations in the system\n")
-    nodes = await world.service.known_nodes()
+    nodes = await world.service.nodes.known()
     clock = world.clock(call)
     return Reply("".join(joined(scontrol_site.lines(one, nodes, clock), one_line=one_line) for one in chosen))

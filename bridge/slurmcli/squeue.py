@@ -7,7 +7,7 @@ from adapters.slurm.answer import Answer
 from bridge.core.errors import NotFound
 from bridge.core.job import Job, JobKey
 from bridge.core.users import Caller
-from bridge.service import Selector
+from bridge.service.terms import Selector
 from bridge.slurmcli.wire import Call, Reply
 from bridge.slurmcli.world import World, reply
 from bridge.store.records import JobQuery
@@ -16,7 +16,7 @@ _UNKNOWN_ID = Answer(stderr="slurm_load_jobs error: Invalid job id specified\n",
 
 
 async def run(world: World, caller: Caller, call: Call) -> Reply:
-    known = {node.name for node in await world.service.known_nodes()}
+    known = {node.name for node in await world.service.nodes.known()}
     asker = squeue.Asker(caller.user.uid, world.uid_of, known.__contains__)
     query = squeue.read(call.argv, call.environ, asker)
     if isinstance(query, Answer):

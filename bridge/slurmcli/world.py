@@ -15,7 +15,8 @@ from adapters.slurm.selectors import Selected
 from adapters.slurm.squeue_columns import View
 from bridge.core.users import Caller, User
 from bridge.identity.people import group_name
-from bridge.service import Selector, Service
+from bridge.service.service import Service
+from bridge.service.terms import Selector
 from bridge.slurmcli.wire import Call, Reply
 from bridge.store.records import JobQuery
 
@@ -69,18 +70,18 @@ class World:
         return View(
             clock=self.clock(call),
             site=site,
-            fleet=sizes.fleet_of(site, await self.service.known_nodes()),
+            fleet=sizes.fleet_of(site, await self.service.nodes.known()),
             group_of=group_name,
             bracket_length=jobfacts.bracket_length(call.environ.get("SLURM_BITSTR_LEN")),
             convert_units=convert_units,
-            starts=await self.service.expected_starts() if starts else {},
+            starts=await self.service.forecast.starts() if starts else {},
         )
 
     async def node_uses(self, caller: Caller) -> list[NodeUse]:
         oldest = self.now() - self.service.site.min_job_age_seconds
         recent = await self.service.jobs(caller, JobQuery(ended_since=oldest))
         kept = await self.service.runtime.reservations()
-        return node_uses.of(await self.service.nodes(), recent, kept, self.now())
+        return node_uses.of(await self.service.nodes.views(), recent, kept, self.now())
 
 
 def selector(selected: Selected) -> Selector:

@@ -14,7 +14,7 @@ from adapters.slurm.sacctmgr_fields import ClusterFacts
 from bridge.core.accounting import Association, Book
 from bridge.core.errors import BridgeError
 from bridge.core.job import Job, JobKey, JobState
-from bridge.service import Selector
+from bridge.service.terms import Selector
 from bridge.slurmrest import queries
 from bridge.slurmrest.asking import Ask, Handler, Reply, World
 from bridge.slurmrest.queries import Query
@@ -308,7 +308,7 @@ class Accounting:
         return accounts.cluster(await self._book(), facts, Resources(facts.tres))
 
     async def _facts(self) -> ClusterFacts:
-        nodes = await self._service.known_nodes()
+        nodes = await self._service.nodes.known()
         cpus = sum(node.cpus for node in nodes)
         amounts = {"cpu": cpus, "mem": sum(node.memory_mib for node in nodes), "node": len(nodes), "billing": cpus}
         for node in nodes:

@@ -22,7 +22,7 @@ from bridge.identity.middleware import App, Receive, Scope, Send
 from bridge.identity.peer import Peer
 from bridge.identity.people import People, group_name
 from bridge.identity.tokens import NotAuthenticated
-from bridge.service import Service
+from bridge.service.service import Service
 from bridge.slurmrest import accounting, cluster, jobs, queries
 from bridge.slurmrest.asking import Ask, Handler, NotModified, Reply, World
 from bridge.slurmrest.counters import Counters

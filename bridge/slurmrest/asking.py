@@ -14,7 +14,7 @@ from adapters.slurm.squeue_columns import View
 from bridge.core.job import Job, JobState
 from bridge.core.users import Caller
 from bridge.identity.people import People, group_name
-from bridge.service import Service
+from bridge.service.service import Service
 from bridge.store.records import JobQuery
 
 
@@ -92,13 +92,13 @@ class World:
         return View(
             clock=durations.clock_of({}, self.now()),
             site=site,
-            fleet=sizes.fleet_of(site, await self.service.known_nodes()),
+            fleet=sizes.fleet_of(site, await self.service.nodes.known()),
             group_of=group_name,
-            starts=await self.service.expected_starts() if waits else {},
+            starts=await self.service.forecast.starts() if waits else {},
         )
 
     async def node_uses(self, caller: Caller) -> list[NodeUse]:
         oldest = self.now() - self.service.site.min_job_age_seconds
         recent = await self.service.jobs(caller, JobQuery(ended_since=oldest))
         kept = await self.service.runtime.reservations()
-        return node_uses.of(await self.service.nodes(), recent, kept, self.now())
+        return node_uses.of(await self.service.nodes.views(), recent, kept, self.now())

@@ -95,7 +95,7 @@ class Cluster:
         try:
             if mark is None:
                 raise Refused("no such change of state", code="invalid_node_state")
-            await self._service.mark_node(ask.caller, [name], mark, wanted.get("reason") or "")
+            await self._service.nodes.mark(ask.caller, [name], mark, wanted.get("reason") or "")
         except Refused as error:
             problem = envelope.of_bridge(f"Failure to update node {name}", error, "_update_node")
             if error.code == "invalid_node_state":
@@ -112,14 +112,14 @@ class Cluster:
 
     async def partitions(self, ask: Ask) -> Reply:
         last = await self._changed_since(ask, "op_handler_partitions")
-        site, known = self._service.site, await self._service.known_nodes()
+        site, known = self._service.site, await self._service.nodes.known()
         found = [nodes.partition(one, known, site) for one in site.partitions]
         return Reply({"partitions": found, "last_update": last})
 
     async def partition(self, ask: Ask) -> Reply:
         last = await self._changed_since(ask, "op_handler_partition")
         name = ask.parameters["partition_name"]
-        site, known = self._service.site, await self._service.known_nodes()
+        site, known = self._service.site, await self._service.nodes.known()
         one = site.partition(name)
         if one is None:
             ask.said.error(f"Unable to find partition {name}", envelope.INVALID_QUERY, "op_handler_partition")
@@ -139,12 +139,12 @@ class Cluster:
         return Reply({"reservations": found, "last_update": last})
 
     async def _kept(self) -> list[dict[str, Any]]:
-        known = await self._service.known_nodes()
+        known = await self._service.nodes.known()
         return [nodes.reservation(one, known) for one in await self._service.runtime.reservations()]
 
     async def licenses(self, ask: Ask) -> Reply:
         queries.read(ask, "op_handler_licenses")
-        rows = await self._service.licenses()
+        rows = await self._service.nodes.licenses()
         last = await self._world.changes.last()
         return Reply({"licenses": [nodes.license_(*row) for row in rows], "last_update": last})
 

@@ -16,7 +16,7 @@ from bridge.core.job import Job, JobKey
 from bridge.core.reasons import Reason
 from bridge.core.report import Report
 from bridge.core.users import Caller
-from bridge.service import Draft, Result, Selector
+from bridge.service.terms import Draft, Result, Selector
 from bridge.slurmrest import queries
 from bridge.slurmrest.asking import Ask, Handler, Reply, World
 from bridge.store.records import JobQuery

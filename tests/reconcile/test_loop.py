@@ -17,7 +17,8 @@ from bridge.core.reasons import Reason
 from bridge.core.request import JobRequest
 from bridge.core.users import Caller, User
 from bridge.reconcile.loop import Reconciler
-from bridge.service import Draft, Result, Selector, Service
+from bridge.service.service import Service
+from bridge.service.terms import Draft, Result, Selector
 from bridge.store import schema
 from bridge.store.change import EventOf
 from bridge.store.records import Fence, NodeMark
@@ -321,13 +322,13 @@ class TestWhatComesBetween:
             found = await look()
             if is_first:
                 is_first = False
-                await world.service.mark_node(OPERATOR, ["n1"], "DOWN", "burnt")
+                await world.service.nodes.mark(OPERATOR, ["n1"], "DOWN", "burnt")
             return found
 
         world.store.node_marks = marked_meanwhile  # type: ignore[method-assign]
-        world.service.forget_nodes()
-        await world.service.known_nodes()
-        assert [node.state for node in await world.service.known_nodes()] == [NodeState.DOWN, NodeState.UP]
+        world.service.nodes.forget()
+        await world.service.nodes.known()
+        assert [node.state for node in await world.service.nodes.known()] == [NodeState.DOWN, NodeState.UP]
 
 
 class TestRoom:
@@ -345,18 +346,18 @@ class TestRoom:
         await world.started(1)
         world.backend.begin(job.id)
         running = await world.until_state(job.id, JobState.RUNNING)
-        await world.service.mark_node(OPERATOR, [running.nodes[0].node], "DOWN", "burnt")
+        await world.service.nodes.mark(OPERATOR, [running.nodes[0].node], "DOWN", "burnt")
         await world.until_state(job.id, JobState.COMPLETING)
         world.backend.end(job.id, end=End(signal=9, cause="stopped"))
         ended = await world.until(job.id, lambda job: job.is_final)
         assert (ended.state, ended.reason) == (JobState.NODE_FAIL, Reason.NODE_DOWN)
 
     async def test_a_drained_node_takes_nothing_new(self, world: World) -> None:
-        await world.service.mark_node(OPERATOR, ["n1", "n2"], "DRAIN", "service")
+        await world.service.nodes.mark(OPERATOR, ["n1", "n2"], "DRAIN", "service")
         job = await world.submit()
         waiting = await world.until(job.id, lambda job: job.reason is Reason.NODES_NOT_AVAILABLE)
         assert waiting.state is JobState.PENDING
-        await world.service.mark_node(OPERATOR, ["n2"], "UP", "")
+        await world.service.nodes.mark(OPERATOR, ["n2"], "UP", "")
         placed = await world.until_state(job.id, JobState.CONFIGURING)
         assert [share.node for share in placed.nodes] == ["n2"]
 
@@ -579,5 +580,5 @@ class TestEstimate:
             await world.until_state(job.id, JobState.CONFIGURING)
             world.backend.begin(job.id, at=NOON)
             await world.until_state(job.id, JobState.RUNNING)
-        estimate = await world.service.estimate(CALLER, Draft(a_request(array="0-1"), b"#!/bin/sh\n", b""))
+        estimate = await world.service.forecast.estimate(CALLER, Draft(a_request(array="0-1"), b"#!/bin/sh\n", b""))
         assert (estimate.start_at, estimate.partition, estimate.node_list) == (NOON + 600, "main", ("n1",))

@@ -19,7 +19,7 @@ from bridge.identity.peer import Peer
 from bridge.identity.people import People
 from bridge.listener import Listener, bind_unix
 from bridge.rest import application
-from bridge.service import Service
+from bridge.service.service import Service
 from bridge.store.store import Store
 from tests.builders import a_site
 from tests.reconcile.fake_backend import FakeBackend

@@ -9,7 +9,8 @@ from adapters.slurm.scontrol_config import Installation
 from bridge.core.events import Began, Ended, Event, Placed
 from bridge.core.job import Job, JobKey
 from bridge.core.users import Caller, User
-from bridge.service import Draft, Service
+from bridge.service.service import Service
+from bridge.service.terms import Draft
 from bridge.slurmcli.router import COMMANDS
 from bridge.slurmcli.wire import Call, Reply
 from bridge.slurmcli.world import World

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bridge.core.errors import Refused
-from bridge.service_accounting import Accounting
+from bridge.service.accounting import Accounting
 from tests.slurmcli.bridge import ALICE, ROOT, Bridge, a_bridge
 
 pytestmark = pytest.mark.anyio

@@ -6,7 +6,7 @@ import pytest
 
 from bridge.core.errors import Refused
 from bridge.core.job import Share
-from bridge.service import Service
+from bridge.service.service import Service
 from bridge.slurmcli.wire import Reply
 from tests.builders import NOON
 from tests.slurmcli.bridge import ALICE, BOB, ROOT, Bridge

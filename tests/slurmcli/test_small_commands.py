@@ -58,7 +58,7 @@ async def test_probes_of_what_is_not_here(bridge: Bridge):
 def see_hosts(bridge: Bridge) -> None:
     """As the local backend has it: every node is this machine."""
     bridge.backend.show([dataclasses.replace(node, host=Host("here", "127.0.0.1")) for node in NODES])
-    bridge.service.forget_nodes()
+    bridge.service.nodes.forget()
 
 
 async def test_sbcast_tells_the_client_what_to_copy(bridge: Bridge):

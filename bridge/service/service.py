@@ -6,10 +6,9 @@ asked of running jobs: output and measures.
 """
 
 import asyncio
-import dataclasses
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from adapters.slurm import filenames
@@ -20,9 +19,7 @@ from bridge.core import (
     change,
     dag,
     events,
-    forecast,
     indexset,
-    placement,
     queue,
     state,
 )
@@ -31,67 +28,18 @@ from bridge.core.cycles import Cycles
 from bridge.core.errors import BridgeError, Conflict, Gone, NotFound, NotPermitted, Refused, Unavailable
 from bridge.core.indexset import IndexSet
 from bridge.core.job import ON_NODES, WAITING, Job, JobKey, JobState
-from bridge.core.nodes import Node, NodeState, Site
-from bridge.core.reasons import Reason
+from bridge.core.nodes import Node, Site
 from bridge.core.report import Report
-from bridge.core.request import JobRequest
-from bridge.core.users import Caller, User
-from bridge.service_accounting import Accounting
-from bridge.service_changes import SiteChanges
-from bridge.service_site import SiteState
-from bridge.store.records import HistoryRow, JobQuery, NewJob, NodeMark, Outcome, StepRow
+from bridge.core.users import Caller, User, must_operate
+from bridge.service.accounting import Accounting
+from bridge.service.admission import Admission
+from bridge.service.changes import SiteChanges
+from bridge.service.forecast import Forecast
+from bridge.service.nodes import Nodes
+from bridge.service.site import SiteState
+from bridge.service.terms import Draft, Result, Selector
+from bridge.store.records import HistoryRow, JobQuery, Outcome, StepRow
 from bridge.store.store import Store
-
-NODES_FRESH_SECONDS = 5.0
-"""How long what operators marked through another process may go unseen."""
-
-STARTS_FRESH_SECONDS = 1.0
-"""How long a forecast is given again: making one takes longer than anything else that is asked."""
-
-
-@dataclass(frozen=True, slots=True)
-class Selector:
-    """`12`, `12_3`, `12_[1-5]`, or the raw id of an array's task."""
-
-    id: int
-    tasks: IndexSet | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """What a front end brings: a request with its blobs and the report of how it was read."""
-
-    request: JobRequest
-    script: bytes
-    environment: bytes = dataclasses.field(repr=False)
-    report: Report = Report()
-    idempotency_key: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What became of one job of a selection."""
-
-    selector: Selector
-    job: Job | None
-    error: BridgeError | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    start_at: float
-    cpus: int
-    node_list: tuple[str, ...]
-    partition: str
-
-
-@dataclass(frozen=True, slots=True)
-class NodeView:
-    node: Node
-    allocated_cpus: int = 0
-    allocated_memory_mib: int = 0
-    allocated_gres: tuple[tuple[str, str | None, int], ...] = ()
-    jobs: tuple[JobKey, ...] = ()
 
 
 class Service:
@@ -109,18 +57,15 @@ class Service:
         self._backends = backends
         self._find_user = find_user
         self._now = now
+        self.nodes = Nodes(store, self.runtime, backends, now=now)
         self.accounting = Accounting(store, site, now=now)
-        self.changes = SiteChanges(store, self.runtime, self.accounting, self.known_nodes, list(backends), now=now)
-        self._nodes: tuple[Node, ...] | None = None
-        self._nodes_until = 0.0
+        self._admission = Admission(store, self.runtime, self.accounting, find_user, now=now)
+        self.forecast = Forecast(store, self.runtime, self.accounting, self.nodes, self._admission, now=now)
+        self.changes = SiteChanges(store, self.runtime, self.accounting, self.nodes.known, list(backends), now=now)
         self.stopping = asyncio.Event()
         """Once set, nobody waits here any longer."""
-        self._nodes_generation = 0
         self._redirecting = asyncio.Lock()
         """Held while an edge of the graph is changed: two at once could close a circle that neither sees."""
-        self._node_watchers: list[Callable[[], None]] = []
-        self._starts: Mapping[JobKey, forecast.Start] = {}
-        self._starts_until = 0.0
         self.cycles = Cycles()
         """Of the reconciler, which keeps it."""
 
@@ -137,155 +82,16 @@ class Service:
 
     async def submit(self, caller: Caller, drafts: Sequence[Draft]) -> list[Job]:
         """Take all of them or none. Answers once they are on disk."""
-        nodes = await self.known_nodes()
+        nodes = await self.nodes.known()
         new = []
         for number, draft in enumerate(drafts):
             try:
-                new.append(await self._admit(caller, draft, nodes, len(drafts)))
+                new.append(await self._admission.admit(caller, draft, nodes, len(drafts)))
             except BridgeError as error:
                 error.member = number
                 raise
         async with self.accounting.submitting(new):
             return await self.store.submit(new)
-
-    async def _admit(self, caller: Caller, draft: Draft, nodes: Sequence[Node], members: int) -> NewJob:
-        request = draft.request
-        user = self._user_of(caller, request)
-        if len(draft.script) > self.site.max_script_bytes:
-            raise Refused(
-                f"the script has {len(draft.script)} bytes, more than the {self.site.max_script_bytes} allowed",
-                code="path_too_long",
-                field="script",
-            )
-        now = self._now()
-        book = await self.accounting.book()
-        kept = await self.runtime.reservations()
-        admitted = admission.admit(
-            request, self.site, nodes, user, now, is_operator=caller.is_operator, book=book, kept=kept
-        )
-        if request.dependency is not None:
-            dependency = await self._resolve(request.dependency, members)
-            request = replace(request, dependency=dependency)
-        request = replace(
-            request,
-            account=admitted.account,
-            qos=admitted.qos,
-            left_open=tuple(name for name in ("account", "qos") if getattr(request, name) is None),
-            requeue=self.site.job_requeue if request.requeue is None else request.requeue,
-        )
-        begins_later = request.begin_at is not None and request.begin_at > now
-        if request.hold:
-            reason = Reason.HELD_USER
-        elif request.dependency is not None:
-            reason = Reason.DEPENDENCY
-        elif begins_later:
-            reason = Reason.BEGIN_TIME
-        else:
-            reason = admitted.reason
-        return NewJob(
-            request=request,
-            script=draft.script,
-            environment=draft.environment,
-            report=draft.report,
-            partition=admitted.partition,
-            time_limit_seconds=admitted.time_limit_seconds,
-            submitted_at=now,
-            priority=0 if request.hold else accounting_admission.priority(book, self.site, admitted.qos),
-            reason=reason,
-            begin_at=request.begin_at if begins_later else None,
-            eligible_at=now if reason is Reason.NONE else None,
-            dependency_text=queue.dependency_text(request.dependency),
-            idempotency_key=draft.idempotency_key,
-        )
-
-    def _user_of(self, caller: Caller, request: JobRequest) -> User:
-        """The user that the job runs as. Nobody but root may submit for another."""
-        if request.uid == caller.user.uid:
-            return caller.user
-        if caller.user.uid != 0:
-            raise NotPermitted("a job can be submitted for oneself only", code="access_denied", field="uid")
-        user = self._find_user(request.uid)
-        if user is None:
-            raise Refused(f"no user has the uid {request.uid}", code="invalid_user_id", field="uid")
-        return user
-
-    async def _resolve(self, dependency: dag.Dependency, members: int) -> dag.Dependency | None:
-        """Raw task ids become array and index; arrays are marked; targets that must exist do.
-
-        Clauses that an unknown job satisfies at once (after, afterany) are dropped, as in Slurm.
-        """
-        clauses: list[dag.Clause] = []
-        for clause in dependency.clauses:
-            if clause.job_id is None or clause.job_id < 0:
-                if clause.job_id is not None and -1 - clause.job_id >= members:
-                    raise Refused(
-                        "a dependency names a member that is not there", code="bad_dependency", field="dependency"
-                    )
-                clauses.append(clause)
-                continue
-            target = await self.store.get(JobKey(clause.job_id, clause.task))
-            if target is None and clause.task is None:
-                target = await self.store.find_by_raw_id(clause.job_id)
-            if target is None:
-                if (
-                    clause.kind in (dag.Kind.AFTER_OK, dag.Kind.AFTER_NOT_OK, dag.Kind.AFTER_CORR)
-                    or clause.task is not None
-                ):
-                    raise Refused(f"no job {clause.job_id} is known", code="bad_dependency", field="dependency")
-                continue
-            is_array = target.is_array
-            clauses.append(replace(clause, job_id=target.key.id, task=target.key.task_index, whole_array=is_array))
-        return dag.Dependency(tuple(clauses), dependency.any_of) if clauses else None
-
-    async def estimate(self, caller: Caller, draft: Draft) -> Estimate:
-        """When and where the job would start if it were submitted now (--test-only)."""
-        nodes = await self.known_nodes()
-        new = await self._admit(caller, draft, nodes, 1)
-        now = self._now()
-        job = queue.unsaved_job(new.request, new.partition, new.time_limit_seconds, now)
-        unfinished = await self.store.unfinished()
-        view = queue.view([*unfinished, job], self.site, nodes, now, rules=await self.accounting.rules())
-        wanted = frozenset(c.keys[0] for c in view.candidates if c.keys[0].id == job.id)
-        plan = placement.plan(
-            view.candidates,
-            view.running,
-            nodes,
-            self.site.partitions,
-            view.licenses_free,
-            now,
-            estimate=wanted,
-            tally=view.tally,
-            kept=self.runtime.standing(),
-        )
-        found = queue.estimate_of(plan, job, now)
-        if found is None:
-            raise Refused("the job could not start on any node", code="not_available")
-        start_at, shares = found
-        return Estimate(start_at, sum(s.cpus for s in shares), tuple(s.node for s in shares), new.partition)
-
-    async def expected_starts(self) -> Mapping[JobKey, forecast.Start]:
-        """Of waiting jobs that lack only room, as far as can be foreseen; an array's tasks have each their own."""
-        now = self._now()
-        if now >= self._starts_until:
-            nodes = await self.known_nodes()
-
-            def blocked(job: Job) -> queue.Standing:
-                return queue.Standing(blocked=bool(job.dependency_text))
-
-            rules = await self.accounting.rules()
-            view = queue.view(await self.store.unfinished(), self.site, nodes, now, blocked, rules=rules)
-            self._starts = await asyncio.to_thread(
-                forecast.starts,
-                view.candidates,
-                view.running,
-                nodes,
-                self.site.partitions,
-                view.licenses_free,
-                now,
-                self.runtime.standing(),
-            )
-            self._starts_until = now + STARTS_FRESH_SECONDS
-        return self._starts
 
     # ── looking ───────────────────────────────────────────────────────────────────────────────────
 
@@ -317,12 +123,12 @@ class Service:
 
     async def report(self, caller: Caller, selector: Selector) -> Report:
         job = (await self.show(caller, selector))[0]
-        self._must_own(caller, job)
+        _must_own(caller, job)
         return await self.store.report(job.key)
 
     async def script(self, caller: Caller, selector: Selector) -> bytes:
         job = (await self.show(caller, selector))[0]
-        self._must_own(caller, job)
+        _must_own(caller, job)
         script = await self.store.script(job.key)
         if script is None:
             raise Gone("the script is no longer kept", code="gone", field="script")
@@ -335,7 +141,7 @@ class Service:
         self, caller: Caller, job: Job, stream: Literal["stdout", "stderr"], offset: int, limit_bytes: int
     ) -> bytes:
         """A part of the job's output file, as its owner could read it. NotFound when there is none."""
-        self._must_own(caller, job)
+        _must_own(caller, job)
         path = (
             filenames.stdout_path(job)
             if stream == "stdout"
@@ -410,7 +216,7 @@ class Service:
 
     async def suspend(self, caller: Caller, selectors: Sequence[Selector]) -> list[Result]:
         def event(job: Job) -> events.Event | None:
-            self._must_operate(caller)
+            must_operate(caller)
             if job.state is JobState.SUSPENDED:
                 return None
             if not state.is_legal(job, events.Suspended):
@@ -421,7 +227,7 @@ class Service:
 
     async def resume(self, caller: Caller, selectors: Sequence[Selector]) -> list[Result]:
         def event(job: Job) -> events.Event | None:
-            self._must_operate(caller)
+            must_operate(caller)
             if not state.is_legal(job, events.Resumed):
                 raise Conflict(f"a job that is {job.state} cannot be resumed", code="job_pending")
             return events.Resumed(self._now(), caller.user.uid)
@@ -491,7 +297,7 @@ class Service:
 
     async def _signal_one(self, caller: Caller, job: Job, number: int, to: Target) -> BridgeError | None:
         try:
-            self._must_own(caller, job)
+            _must_own(caller, job)
             if job.is_final:
                 raise Conflict("the job has ended", code="already_done")
             if job.state not in ON_NODES:
@@ -505,7 +311,7 @@ class Service:
 
     async def measure(self, caller: Caller, job: Job) -> tuple[TaskUsage, ...]:
         """What the tasks of a running job use now; the user's own business. Gone when it has ended meanwhile."""
-        self._must_own(caller, job)
+        _must_own(caller, job)
         if job.state not in ON_NODES:
             raise Conflict("the job does not run", code="not_running")
         return await self._backend_of(job).measure(job.id, job.attempt)
@@ -516,7 +322,7 @@ class Service:
         if not isinstance(dependency, dag.Dependency):
             return await self._update(caller, selectors, wanted)
         async with self._redirecting:
-            resolved = await self._resolve(dependency, 0)
+            resolved = await self._admission.resolve(dependency, 0)
             wanted = replace(wanted, request={**wanted.request, "dependency": resolved})
             await self._refuse_cycles(selectors, resolved)
             return await self._update(caller, selectors, wanted)
@@ -529,7 +335,7 @@ class Service:
             wanted = replace(wanted, array_throttle=None)
             if wanted.is_empty():
                 return results
-        nodes = await self.known_nodes()
+        nodes = await self.nodes.known()
         book = await self.accounting.book()
 
         def event(job: Job) -> events.Event | None:
@@ -589,7 +395,7 @@ class Service:
         try:
             if job is None or not job.is_array:
                 raise NotFound(f"no array {selector.id} is known", code="invalid_job_id")
-            self._must_own(caller, job)
+            _must_own(caller, job)
             return Result(
                 selector, await self.store.set_throttle(job.id, throttle or None, caller.user.uid, self._now())
             )
@@ -620,7 +426,7 @@ class Service:
         """Resolve the selectors, check ownership, change each job. One result for each job touched."""
 
         def checked(job: Job) -> events.Event | None:
-            self._must_own(caller, job)
+            _must_own(caller, job)
             return event(job)
 
         owner_of: dict[JobKey, Selector] = {}
@@ -665,73 +471,14 @@ class Service:
         task = await self.store.find_by_raw_id(selector.id)
         return [task] if task is not None else []
 
-    # ── nodes ─────────────────────────────────────────────────────────────────────────────────────
-
-    async def known_nodes(self) -> tuple[Node, ...]:
-        """The nodes of all backends, as operators marked them."""
-        if self._nodes is None or self._now() >= self._nodes_until:
-            generation = self._nodes_generation
-            found: list[Node] = []
-            for backend in self._backends.values():
-                found += await backend.nodes()
-            marks = await self.store.node_marks()
-            seen = tuple(_marked(node, marks.get(node.name)) for node in found)
-            if generation != self._nodes_generation:
-                return seen  # marked meanwhile: not to be kept
-            self._nodes, self._nodes_until = seen, self._now() + NODES_FRESH_SECONDS
-        return self._nodes
-
     def replace_site(self, site: Site) -> None:
         """The site file was read again."""
         self.site = site
         self.accounting.replace_site(site)
-        self._starts_until = 0.0
-        self.forget_nodes()
-
-    def forget_nodes(self) -> None:
-        """The next look asks the backends again."""
-        self._nodes = None
-        self._nodes_generation += 1
-        for watcher in self._node_watchers:
-            watcher()
-
-    def when_nodes_change(self, watcher: Callable[[], None]) -> None:
-        self._node_watchers.append(watcher)
-
-    async def nodes(self) -> list[NodeView]:
-        nodes = await self.known_nodes()
-        view = queue.view(await self.store.unfinished(), self.site, nodes, self._now())
-        return [_node_view(node, view.running) for node in nodes]
-
-    async def mark_node(
-        self, caller: Caller, names: Sequence[str], mark: Literal["UP", "DRAIN", "DOWN"], reason: str
-    ) -> None:
-        self._must_operate(caller)
-        known = {node.name for node in await self.known_nodes()}
-        for name in names:
-            if name not in known:
-                raise NotFound(f"no node {name} is known", code="invalid_node_name", field="node")
-        for name in names:
-            await self.store.mark_node(NodeMark(name, mark, reason, caller.user.name, self._now()))
-        self.forget_nodes()
-
-    async def licenses(self) -> list[tuple[str, int, int]]:
-        """(name, total, used)"""
-        view = queue.view(await self.store.unfinished(), self.site, await self.known_nodes(), self._now())
-        free = dict(view.licenses_free)
-        return [(name, total, total - free.get(name, total)) for name, total in self.site.licenses]
+        self.forecast.forget()
+        self.nodes.forget()
 
     # ── rights ────────────────────────────────────────────────────────────────────────────────────
-
-    @staticmethod
-    def _must_own(caller: Caller, job: Job) -> None:
-        if not caller.is_operator and caller.user.uid != job.request.uid:
-            raise NotPermitted(f"job {job.display_id} belongs to {job.request.user}", code="access_denied")
-
-    @staticmethod
-    def _must_operate(caller: Caller) -> None:
-        if not caller.is_operator:
-            raise NotPermitted("only an operator may do this", code="access_denied")
 
     @staticmethod
     def _must_wait(job: Job) -> None:
@@ -746,6 +493,11 @@ class Service:
         if backend is None:
             raise Unavailable(f"the partition {job.partition} has no backend any more", code="unavailable")
         return backend
+
+
+def _must_own(caller: Caller, job: Job) -> None:
+    if not caller.is_operator and caller.user.uid != job.request.uid:
+        raise NotPermitted(f"job {job.display_id} belongs to {job.request.user}", code="access_denied")
 
 
 def _result(selector: Selector, outcome: Outcome) -> Result:
@@ -768,24 +520,3 @@ def _describe(wanted: change.Change) -> str:
     if wanted.priority is not None:
         parts.append(f"priority={wanted.priority}")
     return ", ".join(parts)
-
-
-def _marked(node: Node, mark: NodeMark | None) -> Node:
-    if mark is None:
-        return node
-    return replace(node, state=NodeState(mark.state), reason=mark.reason, reason_by=mark.by, reason_at=mark.at)
-
-
-def _node_view(node: Node, running: Iterable[placement.Running]) -> NodeView:
-    here = [(r.key, share) for r in running for share in r.shares if share.node == node.name]
-    used: dict[tuple[str, str | None], int] = {}
-    for _, share in here:
-        for name, kind, devices in share.gres:
-            used[name, kind] = used.get((name, kind), 0) + len(devices)
-    return NodeView(
-        node,
-        sum(share.cpus for _, share in here),
-        sum(share.memory_mib for _, share in here),
-        tuple((name, kind, count) for (name, kind), count in used.items()),
-        tuple(key for key, _ in here),
-    )

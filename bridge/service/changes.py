@@ -5,13 +5,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bridge.core import constraint, queue, reservations
-from bridge.core.errors import Conflict, NotFound, NotPermitted, Refused
+from bridge.core.errors import Conflict, NotFound, Refused
 from bridge.core.job import ON_NODES
 from bridge.core.nodes import Node, Partition
 from bridge.core.reservations import Busy, Reservation
-from bridge.core.users import Caller
-from bridge.service_accounting import Accounting
-from bridge.service_site import SiteState
+from bridge.core.users import Caller, must_operate
+from bridge.service.accounting import Accounting
+from bridge.service.site import SiteState
 from bridge.store.store import Store
 
 
@@ -47,7 +47,7 @@ class SiteChanges:
 
     async def create_reservation(self, caller: Caller, wanted: Wanted, is_known: Callable[[str], bool]) -> Reservation:
         """`is_known`: whether there is a user of that name."""
-        _must_operate(caller)
+        must_operate(caller, "invalid_user_id")
         others = await self._runtime.reservations()
         names = {one.name for one in others}
         one = wanted.reservation
@@ -60,14 +60,14 @@ class SiteChanges:
     async def update_reservation(
         self, caller: Caller, name: str, change: Callable[[Reservation], Wanted], is_known: Callable[[str], bool]
     ) -> None:
-        _must_operate(caller)
+        must_operate(caller, "invalid_user_id")
         kept = await self._runtime.reservations()
         before = self._find(kept, name)
         others = [one for one in kept if one.name != name]
         await self._keep(change(before), others, is_known, mine=before)
 
     async def delete_reservation(self, caller: Caller, name: str) -> None:
-        _must_operate(caller)
+        must_operate(caller, "invalid_user_id")
         self._find(await self._runtime.reservations(), name)
         if any(job.request.reservation == name for job in await self._store.unfinished()):
             raise Conflict(f"jobs use {name}", code="reservation_busy", field="name")
@@ -146,7 +146,7 @@ class SiteChanges:
     # ── partitions ────────────────────────────────────────────────────────────────────────────────
 
     async def create_partition(self, caller: Caller, name: str, fields: Mapping[str, object]) -> None:
-        _must_operate(caller)
+        must_operate(caller, "invalid_user_id")
         if self._runtime.site.partition(name) is not None:
             raise Conflict(f"there is a partition {name}", code="invalid_partition", field="name")
         usual = self._runtime.site.default_partition
@@ -154,14 +154,14 @@ class SiteChanges:
         await self._keep_partition(Partition(name, backend, ()), fields)
 
     async def update_partition(self, caller: Caller, name: str, fields: Mapping[str, object]) -> None:
-        _must_operate(caller)
+        must_operate(caller, "invalid_user_id")
         found = self._runtime.site.partition(name)
         if found is None:
             raise NotFound(f"no partition is named {name}", code="invalid_partition", field="name")
         await self._keep_partition(found, fields)
 
     async def delete_partition(self, caller: Caller, name: str) -> None:
-        _must_operate(caller)
+        must_operate(caller, "invalid_user_id")
         if self._runtime.site.partition(name) is None:
             raise NotFound(f"no partition is named {name}", code="invalid_partition", field="name")
         jobs = await self._store.unfinished()
@@ -182,8 +182,3 @@ class SiteChanges:
         if backends:
             changed = replace(changed, backend=backends.pop())
         await self._runtime.put_partition(changed)
-
-
-def _must_operate(caller: Caller) -> None:
-    if not caller.is_operator:
-        raise NotPermitted("only an operator may do this", code="invalid_user_id")

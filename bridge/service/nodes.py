@@ -1,0 +1,115 @@
+"""The nodes of all backends as operators marked them, with what jobs use of them; and the licences."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from bridge.backends.port import Backend
+from bridge.core import placement, queue
+from bridge.core.errors import NotFound
+from bridge.core.job import JobKey
+from bridge.core.nodes import Node, NodeState
+from bridge.core.users import Caller, must_operate
+from bridge.service.site import SiteState
+from bridge.store.records import NodeMark
+from bridge.store.store import Store
+
+FRESH_SECONDS = 5.0
+"""How long what operators marked through another process may go unseen."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    node: Node
+    allocated_cpus: int = 0
+    allocated_memory_mib: int = 0
+    allocated_gres: tuple[tuple[str, str | None, int], ...] = ()
+    jobs: tuple[JobKey, ...] = ()
+
+
+class Nodes:
+    def __init__(
+        self,
+        store: Store,
+        site_state: SiteState,
+        backends: Mapping[str, Backend],
+        *,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._site_state = site_state
+        self._backends = backends
+        self._now = now
+        self._nodes: tuple[Node, ...] | None = None
+        self._until = 0.0
+        self._generation = 0
+        self._watchers: list[Callable[[], None]] = []
+
+    async def known(self) -> tuple[Node, ...]:
+        """The nodes of all backends, as operators marked them."""
+        if self._nodes is None or self._now() >= self._until:
+            generation = self._generation
+            found: list[Node] = []
+            for backend in self._backends.values():
+                found += await backend.nodes()
+            marks = await self._store.node_marks()
+            seen = tuple(_marked(node, marks.get(node.name)) for node in found)
+            if generation != self._generation:
+                return seen  # marked meanwhile: not to be kept
+            self._nodes, self._until = seen, self._now() + FRESH_SECONDS
+        return self._nodes
+
+    def forget(self) -> None:
+        """The next look asks the backends again."""
+        self._nodes = None
+        self._generation += 1
+        for watcher in self._watchers:
+            watcher()
+
+    def when_changed(self, watcher: Callable[[], None]) -> None:
+        self._watchers.append(watcher)
+
+    async def views(self) -> list[NodeView]:
+        nodes = await self.known()
+        view = queue.view(await self._store.unfinished(), self._site_state.site, nodes, self._now())
+        return [_node_view(node, view.running) for node in nodes]
+
+    async def mark(
+        self, caller: Caller, names: Sequence[str], mark: Literal["UP", "DRAIN", "DOWN"], reason: str
+    ) -> None:
+        must_operate(caller)
+        known = {node.name for node in await self.known()}
+        for name in names:
+            if name not in known:
+                raise NotFound(f"no node {name} is known", code="invalid_node_name", field="node")
+        for name in names:
+            await self._store.mark_node(NodeMark(name, mark, reason, caller.user.name, self._now()))
+        self.forget()
+
+    async def licenses(self) -> list[tuple[str, int, int]]:
+        """(name, total, used)"""
+        view = queue.view(await self._store.unfinished(), self._site_state.site, await self.known(), self._now())
+        free = dict(view.licenses_free)
+        return [(name, total, total - free.get(name, total)) for name, total in self._site_state.site.licenses]
+
+
+def _marked(node: Node, mark: NodeMark | None) -> Node:
+    if mark is None:
+        return node
+    return replace(node, state=NodeState(mark.state), reason=mark.reason, reason_by=mark.by, reason_at=mark.at)
+
+
+def _node_view(node: Node, running: Iterable[placement.Running]) -> NodeView:
+    here = [(r.key, share) for r in running for share in r.shares if share.node == node.name]
+    used: dict[tuple[str, str | None], int] = {}
+    for _, share in here:
+        for name, kind, devices in share.gres:
+            used[name, kind] = used.get((name, kind), 0) + len(devices)
+    return NodeView(
+        node,
+        sum(share.cpus for _, share in here),
+        sum(share.memory_mib for _, share in here),
+        tuple((name, kind, count) for (name, kind), count in used.items()),
+        tuple(key for key, _ in here),
+    )
