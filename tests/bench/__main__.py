@@ -8,12 +8,13 @@ import sys
 import traceback
 from collections.abc import Callable
 
-from tests.bench import commands, jobs, memory, submissions
+from tests.bench import commands, jobs, memory, slurmrest, submissions
 from tests.bench.figure import Figure
 
 BENCHMARKS: dict[str, Callable[[], Figure]] = {
     "submit-http": submissions.submit_http,
     "submit-cli": commands.submit_cli,
+    "slurmrest": slurmrest.slurmrest,
     "squeue-5k": commands.squeue_5k,
     "latency": jobs.latency,
     "array": jobs.array,
