@@ -1,6 +1,7 @@
 """The pod that every node of a job is: one container with the job's image, in which the agent is the first process."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from adapters.kubernetes import names, quantities
@@ -63,7 +64,7 @@ def make_pod(
         spec["subdomain"] = bundle.name
         spec["dnsConfig"] = {"searches": [f"{bundle.name}.{profile.namespace}.svc.{profile.cluster_domain}"]}
     if variant == _INIT_CONTAINER:
-        spec["initContainers"] = [_copier(group, profile)]
+        spec["initContainers"] = [_copier(bundle, profile)]
     return {
         "metadata": {
             "labels": labels,
@@ -105,17 +106,14 @@ def _container_security() -> Manifest:
 
 
 def _container(bundle: Bundle, profile: Profile, variant: str) -> Manifest:
-    # One template makes all pods, so each gets what the largest share needs.
-    most = _largest(bundle.shares)
-    limits = _limits(most, profile)
-    requests = {**limits, "cpu": quantities.part_of_cpus(most.cpus, profile.cpu_request_percent)}
     return {
         "name": "job",
         "image": profile.image,
         "imagePullPolicy": profile.pull_policy,
         "command": _agent_command(profile, variant),
         "workingDir": "/",
-        "resources": {"requests": requests, "limits": limits},
+        # One template makes all pods, so each gets what the largest share needs.
+        "resources": _resources(_largest(bundle.shares), profile),
         "securityContext": _container_security(),
         "terminationMessagePath": "/dev/termination-log",
         "terminationMessagePolicy": "File",
@@ -128,17 +126,21 @@ def _agent_command(profile: Profile, variant: str) -> list[str]:
     return [python, "-I", "-S", f"{names.AGENT_PATH}/{names.AGENT_FILE}", "run"]
 
 
-def _copier(group: Group, profile: Profile) -> Manifest:
-    """Copies agent and interpreter out of the bridge's image, where they lie in another place than in pods."""
-    small = {"cpu": "100m", "memory": "64Mi"}
+def _copier(bundle: Bundle, profile: Profile) -> Manifest:
+    """Copies agent and interpreter out of the bridge's image, where they lie in another place than in pods.
+
+    It may use what the job gets, before the job does: the pod asks for no more on its account.
+    """
     loader = ["/agent/lib/ld.so", "--library-path", "/agent/lib"]
     return {
         "name": "agent",
         "image": profile.bridge_image,
         "imagePullPolicy": profile.pull_policy,
         "command": [*loader, "/agent/bin/python3", "-I", "-S", "/agent/agent.pyz", "copy", "/agent", "/copy"],
-        "resources": {"requests": small, "limits": dict(small)},
+        "resources": _resources(_without_gres(_largest(bundle.shares)), profile),
         "securityContext": _container_security(),
+        # What it says when it fails is the reason that the user sees.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [{"name": "agent", "mountPath": "/copy"}],
     }
 
@@ -189,6 +191,18 @@ def _largest(shares: Sequence[Share]) -> Share:
         tasks=max(share.tasks for share in shares),
         gres=max((share.gres for share in shares), key=lambda gres: sum(len(devices) for _, _, devices in gres)),
     )
+
+
+def _without_gres(share: Share) -> Share:
+    return replace(share, gres=())
+
+
+def _resources(share: Share, profile: Profile) -> Manifest:
+    limits = _limits(share, profile)
+    return {
+        "requests": {**limits, "cpu": quantities.part_of_cpus(share.cpus, profile.cpu_request_percent)},
+        "limits": limits,
+    }
 
 
 def _limits(share: Share, profile: Profile) -> Manifest:

@@ -42,7 +42,8 @@ def of_pod(pod: Manifest) -> Standing:
         return _of_terminated(pod, terminated)
     if status.get("phase") in ("Failed", "Succeeded"):
         # Refused by the kubelet, or ended before its container was: there is nothing that could have begun.
-        return Standing("not_started", _ended_at(pod), why=_why(pod) or "its pod failed before it started")
+        why = _why(pod) or _failed_before(status) or "its pod failed before it started"
+        return Standing("not_started", _ended_at(pod), why=why)
     if is_scheduled(pod):
         return Standing("starting", why=_waiting_reason(status), is_stuck=_is_stuck(status))
     if is_deleted(pod):
@@ -175,6 +176,16 @@ def _waiting_reason(status: Manifest) -> str:
         waiting = (one.get("state") or {}).get("waiting") or {}
         if waiting.get("reason") not in (None, "PodInitializing", "ContainerCreating"):
             return f"{waiting['reason']}: {waiting.get('message', '')}".strip(": ")
+    return ""
+
+
+def _failed_before(status: Manifest) -> str:
+    """What a container said that had to do its work before the job's own."""
+    for one in status.get("initContainerStatuses") or ():
+        ended = (one.get("state") or {}).get("terminated") or {}
+        if ended.get("exitCode"):
+            told = str(ended.get("message") or ended.get("reason") or "").strip().splitlines()
+            return f"its container {one.get('name')} ended with {ended['exitCode']}: {told[-1] if told else ''}"
     return ""
 
 

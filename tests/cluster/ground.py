@@ -55,15 +55,17 @@ class Cluster:
 
     def image(self, rootfs: str, name: str = "", environment: tuple[str, ...] = ()) -> str:
         """The image's reference; made from a root folder of `cluster rootfs` when it is asked for first."""
-        reference = f"docker.io/test/{name or rootfs}:1"
         python = {**os.environ, "PYTHON": sys.executable}
         made = subprocess.run([SCRIPT, "rootfs", rootfs], check=True, stdout=subprocess.PIPE, text=True, env=python)
-        marker = self.directory / f"image-{name or rootfs}"
-        if not marker.exists() or marker.read_text() != made.stdout:
+        # Named after what is in it: another tree's tests on the same cluster may need another one at the same time.
+        tag = Path(made.stdout.strip()).name
+        reference = f"docker.io/test/{name or rootfs}:{tag}"
+        marker = self.directory / f"image-{name or rootfs}-{tag}"
+        if not marker.exists():
             words = [SCRIPT, "image", self.directory, reference, made.stdout.strip(), "/bin/sh"]
             env = {**os.environ, "IMAGE_ENVIRONMENT": "\n".join(environment)}
             subprocess.run(words, check=True, stdout=subprocess.DEVNULL, env=env)
-            marker.write_text(made.stdout)
+            marker.touch()
         return reference
 
     # ── the API ───────────────────────────────────────────────────────────────────────────────────

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from adapters.slurm import hostlist
 from tests.e2e import person
 from tests.e2e.person import Person
 
@@ -312,6 +313,13 @@ class Bridge:
     def called(self, job: int, *names: str) -> list[str]:
         """What the nodes of a job that was placed once are called inside of it: as everywhere."""
         return list(names)
+
+    def seen_outside(self, job: int, text: str) -> str:
+        """What a job of one attempt wrote, with its nodes called as the site calls them."""
+        nodes = hostlist.expand(self.job(job)["NodeList"])
+        for inside, node in reversed(list(zip(self.called(job, *nodes), nodes, strict=True))):
+            text = text.replace(inside, node)
+        return text
 
     patience = 1.0
     """By how much jobs take longer to begin than on this machine itself, for waits."""

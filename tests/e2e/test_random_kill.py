@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.e2e import harness
+from tests.e2e import conftest, harness
 from tests.e2e.harness import Bridge
 
 MARK = '#!/bin/bash\necho "${SLURM_ARRAY_TASK_ID-} ${SLURM_RESTART_COUNT:-0}" >> "mark-$MARK"\n'
@@ -111,20 +111,20 @@ def _problems(story: Story) -> Iterator[str]:
             yield f"array {one.job_id} has {len(records)} tasks"
 
 
-@pytest.mark.parametrize(
-    ("jobs", "kills"),
-    [
-        pytest.param(30, 3, id="three times", marks=pytest.mark.slow),
-        pytest.param(50, 7, id="with fifty jobs", marks=pytest.mark.slow),
-        pytest.param(150, 20, id="many times", marks=pytest.mark.slow),
-    ],
-)
+KIND = conftest.KINDS[0] if conftest.KINDS[0] != "real slurm" else "root's bridge"
+TIMES = {"three times": (30, 3), "with fifty jobs": (50, 7), "many times": (150, 20)}
+if KIND == "kubernetes":  # where each job takes seconds to begin
+    del TIMES["many times"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("jobs", "kills"), TIMES.values(), ids=TIMES.keys())
 @pytest.mark.timeout(400)
 def test_a_bridge_killed_at_random_moments_loses_nothing(jobs: int, kills: int) -> None:
     seed = int(os.environ.get("BRIDGE_SEED") or random.SystemRandom().randrange(10**6))
     print(f"BRIDGE_SEED={seed}")
     dice = random.Random(seed)
-    with harness.a_bridge() as bridge:
+    with conftest.started(KIND) as bridge:
         story = Story(bridge, dice)
         turn = 0
         while turn < kills or len(story.jobs) < jobs // 2:  # a busy machine takes few jobs between two kills

@@ -21,7 +21,11 @@ UP = "read -u3 _\n"
 
 def lines_of(bridge: Bridge, job: int) -> list[str]:
     """The job's output in order, with `J` for its id, `TIME` for times and `WAIT` for the site's patience."""
-    text = bridge.output(job).replace(f"StepId={job}.", "StepId=J.").replace(f"STEP {job}.", "STEP J.")
+    text = (
+        bridge.seen_outside(job, bridge.output(job))
+        .replace(f"StepId={job}.", "StepId=J.")
+        .replace(f"STEP {job}.", "STEP J.")
+    )
     text = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?", "TIME", text)
     lines = re.sub(r"Waiting up to \d+ seconds", "Waiting up to WAIT seconds", text).splitlines()
     # Whether a step had to wait for the one before to be tidied up is chance.

@@ -41,7 +41,7 @@ srun sh -c 'echo next is $SLURM_STEP_ID'
 """
     job = each_bridge.sbatch("-n1", script=script)
     assert each_bridge.ends_as(job) == "COMPLETED 0:0"
-    assert each_bridge.output(job).splitlines() == [
+    assert each_bridge.seen_outside(job, each_bridge.output(job)).splitlines() == [
         "srun: error: Node failure on n1",
         "srun: error: n1: task 0: Killed",
         "srun: Job step aborted: Waiting up to 4 seconds for job step to finish.",
@@ -78,7 +78,7 @@ echo >&3; wait $srun; echo "left $?"
 """
     job = each_bridge.sbatch("-N2", "-n2", script=script)
     assert each_bridge.ends_as(job) == "COMPLETED 0:0"
-    lines = each_bridge.output(job).splitlines()
+    lines = each_bridge.seen_outside(job, each_bridge.output(job)).splitlines()
     assert [line for line in lines if "CANCELLED" not in line] == [
         "srun: error: Node failure on n2",
         "srun: error: n2: task 1: Killed",

@@ -475,7 +475,7 @@ class TestTheAgent:
     def test_is_copied_by_an_init_container_elsewhere(self) -> None:
         found = made(bundle.of_group(a_group()), a_profile(bridge_image="bridge:1"), image_volume="unknown")
         spec = found.owned[-1]["spec"]["template"]["spec"]
-        small = {"cpu": "100m", "memory": "64Mi"}
+        as_the_job = {"cpu": "2", "memory": "4096Mi"}
         assert spec["initContainers"] == [
             {
                 "name": "agent",
@@ -485,8 +485,9 @@ class TestTheAgent:
                     *("/agent/lib/ld.so", "--library-path", "/agent/lib"),
                     *("/agent/bin/python3", "-I", "-S", "/agent/agent.pyz", "copy", "/agent", "/copy"),
                 ],
-                "resources": {"requests": small, "limits": small},
+                "resources": {"requests": as_the_job, "limits": as_the_job},
                 "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+                "terminationMessagePolicy": "FallbackToLogsOnError",
                 "volumeMounts": [{"name": "agent", "mountPath": "/copy"}],
             }
         ]

@@ -92,6 +92,13 @@ class TestWithoutIt:
             "not_started", AT, why="StartError: exec: no such file", is_stuck=True
         )
 
+    def test_a_pod_whose_agent_could_not_be_brought_did_not_start_and_says_why(self) -> None:
+        word = {"exitCode": 1, "reason": "Error", "message": "Traceback\nOSError: disk full\n"}
+        pod = a_pod("Failed", initContainerStatuses=[{"name": "agent", "state": {"terminated": word}}])
+        assert standing.of_pod(pod) == Standing(
+            "not_started", why="its container agent ended with 1: OSError: disk full"
+        )
+
     @pytest.mark.parametrize(
         ("told", "phase"), [("terminated", "not_started"), ("deleted.  The container used to be Running", "lost")]
     )
