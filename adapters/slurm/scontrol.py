@@ -55,6 +55,8 @@ class Act:
     targets: tuple[tuple[str, Selected | None], ...]
     """(as written, the id; None: no id)"""
     special_exit: bool = False
+    job_names: tuple[str, ...] = ()
+    """Of hold, uhold and release: all jobs of these names are meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,8 @@ _VERBS = {
     "resume": "resume",
     "top": "top",
 }
+
+_BY_NAME = frozenset({"hold", "uhold", "release"})
 
 _ENTITIES = {
     "aliases": "nothing",
@@ -323,8 +327,9 @@ def fold_names(text: str, *, in_order: bool) -> Answer:
 
 
 def _act(keyword: str, words: list[str]) -> Act | Answer:
-    special_exit = False
+    verb, special_exit = _VERBS[keyword], False
     targets: list[tuple[str, Selected | None]] = []
+    job_names: list[str] = []
     for word in words:
         name, equals, value = word.partition("=")
         if equals and name.lower() == "state":
@@ -332,12 +337,17 @@ def _act(keyword: str, words: list[str]) -> Act | Answer:
                 return Answer(stderr=f"Invalid state: {value}\n", exit_code=1)
             special_exit = True
             continue
+        if equals and name.lower() in ("name", "jobname") and verb in _BY_NAME:
+            job_names.append(value)
+            continue
         if equals and name.lower() in ("job", "jobid", "jobs"):
             word = value
-        targets += [(one, selectors.parse(one)) for one in selectors.split(word)]
-    if not targets:
+        parts = [(one, selectors.parse(one)) for one in selectors.split(word)]
+        # A list with a word that is no id in it is refused as a whole.
+        targets += parts if all(selected for _, selected in parts) else [(word, None)]
+    if not (targets or job_names):
         return _too_few(keyword)
-    return Act(_VERBS[keyword], tuple(targets), special_exit)
+    return Act(verb, tuple(targets), special_exit, tuple(job_names))
 
 
 def _write(words: list[str]) -> WriteScript | Answer:

@@ -79,6 +79,8 @@ def read(words: Sequence[str]) -> Update | Answer:
     if not settings:
         return Answer() if resets else _refused("No changes specified\n")
     targets = tuple((one, selectors.parse(one)) for one in selectors.split(ids or ""))
+    if any(selected is None for _, selected in targets):  # refused as a whole
+        targets = ((ids or "", None),)
     return Update(targets, job_name, tuple(settings))
 
 
@@ -280,7 +282,12 @@ def _priority(draft: _Draft, value: str) -> None:
 
 
 def _throttle(draft: _Draft, value: str) -> None:
-    if draft.job.request.array is None or not draft.whole:
+    if draft.job.request.array is not None and not draft.whole:
+        raise BadSetting(
+            "{}: Requested operation not supported on this system "
+            "(Update of ArrayTaskThrottle is only allowed on ArrayJobId)\n"
+        )
+    if draft.job.request.array is None:
         raise BadSetting(
             "scontrol: error: Update of ArrayTaskThrottle is only allowed on ArrayJobId\n"
             "Requested operation not supported on this system for job {}\n"

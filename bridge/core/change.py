@@ -10,8 +10,11 @@ from bridge.core.request import UNLIMITED_SECONDS, JobRequest
 
 _NOTHING: Mapping[str, object] = MappingProxyType({})
 
-FREE_WHILE_RUNNING = frozenset({"name", "comment", "requeue", "wckey"})
+FREE_WHILE_RUNNING = frozenset({"name", "comment", "requeue", "nice", "mail_user", "mail_types"})
 """Fields of a request that may be changed once the job has started: nothing that runs depends on them."""
+
+RECORDED_WHILE_RUNNING = frozenset({"admin-comment", "extra", "site-factor"})
+"""Of what is only kept on record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,7 @@ class Change:
     time_limit_delta_seconds: int | None = None
     """`TimeLimit=+5`: added to the limit in force."""
     priority: int | None = None
-    """Operators only; 0 holds."""
+    """0 holds; others are for operators, and of jobs that are not held."""
     array_throttle: int | None = None
     """0: no limit."""
 
@@ -61,7 +64,7 @@ def check(job: Job, change: Change, *, is_operator: bool) -> None:
     """Raise where the job's state or the caller's rights do not allow the change."""
     if job.is_final:
         raise Conflict("the job has ended", code="already_finished")
-    if change.priority and job.priority == 0 and not is_operator:
+    if change.priority and job.priority == 0:
         raise Conflict("the job is held", code="job_held", field="priority")
     if change.priority is not None and not is_operator and change.priority > job.priority:
         raise NotPermitted("only an operator may raise a priority", code="access_denied", field="priority")
@@ -71,7 +74,12 @@ def check(job: Job, change: Change, *, is_operator: bool) -> None:
     if job.state in WAITING:
         return
     late = (set(change.request) - FREE_WHILE_RUNNING) | set(change.component)
-    if late or change.priority is not None:
+    recorded = change.request.get("recorded")
+    if isinstance(recorded, tuple):
+        changed = set(recorded) ^ set(job.request.recorded)
+        if {name for name, _ in changed} <= RECORDED_WHILE_RUNNING:
+            late.discard("recorded")
+    if late or change.priority:
         raise Conflict(
             f"the job has started; {', '.join(sorted(late)) or 'priority'} can no longer be changed", code="not_pending"
         )

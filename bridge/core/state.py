@@ -115,9 +115,19 @@ def _hold(job: Job, event: Held) -> Step:
         priority=0,
         reason=reason,
         reason_detail="",
-        held_by_admin=event.by_admin or job.held_by_admin,
+        held_by_admin=event.by_admin,
         eligible_at=None,
     ), []
+
+
+def _hold_on_nodes(job: Job, event: Held) -> Step:
+    """It goes on, and is held once it is queued again."""
+    reason = Reason.HELD_ADMIN if event.by_admin else Reason.HELD_USER
+    return job.changed(priority=0, reason=reason, held_by_admin=event.by_admin), []
+
+
+def _release_on_nodes(job: Job, event: Released) -> Step:
+    return job.changed(priority=event.priority, reason=Reason.NONE, held_by_admin=False), []
 
 
 def _release(job: Job, event: Released) -> Step:
@@ -190,7 +200,8 @@ def _update_waiting(job: Job, event: Updated) -> Step:
 def _begin(job: Job, event: Began) -> Step:
     if event.attempt != job.attempt:
         return job, []
-    return job.changed(state=JobState.RUNNING, started_at=event.at, reason=Reason.NONE), [WakeDependants(job.id)]
+    reason = job.reason if job.priority == 0 else Reason.NONE
+    return job.changed(state=JobState.RUNNING, started_at=event.at, reason=reason), [WakeDependants(job.id)]
 
 
 def _begin_completing(job: Job, event: Began) -> Step:
@@ -255,8 +266,8 @@ def _not_started(job: Job, event: NotStarted) -> Step:
         return again, [Forget(event.attempt), *rest]
     again = job.changed(
         state=JobState.PENDING,
-        reason=event.reason,
-        reason_detail=event.why,
+        reason=event.reason if job.priority > 0 else job.reason,
+        reason_detail=event.why if job.priority > 0 else "",
         nodes=(),
         begin_at=event.retry_at if event.retry_at is not None else job.begin_at,
     )
@@ -457,6 +468,8 @@ _table({JobState.COMPLETING}, NodeFailed, lambda job, event: (job, []))
 _table({JobState.CONFIGURING, JobState.COMPLETING}, NotStarted, _not_started)
 _table(set(ON_NODES), Ended, _end)
 _table(set(ON_NODES), Lost, _lose)
+_table(set(ON_NODES), Held, _hold_on_nodes)
+_table(set(ON_NODES), Released, _release_on_nodes)
 _table({JobState.RUNNING}, Suspended, _suspend)
 _table({JobState.SUSPENDED}, Resumed, _resume)
 _table(_LIVE, Updated, _update_running)
@@ -483,8 +496,6 @@ def broken_invariants(job: Job) -> list[str]:
         wrong.append("a stop is on record exactly while completing")
     if job.state in ON_NODES and job.attempt == 0:
         wrong.append("on nodes without an attempt")
-    if job.state in ON_NODES and job.priority == 0:
-        wrong.append("held but on nodes")
     if (job.state is JobState.SUSPENDED) != (job.suspended_at is not None):
         wrong.append("the time of a suspension is on record exactly while suspended")
     if job.held_by_admin and job.priority > 0:

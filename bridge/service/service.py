@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Literal
 
 from adapters.slurm import filenames
@@ -17,6 +18,7 @@ from bridge.core import (
     accounting_admission,
     admission,
     change,
+    circles,
     dag,
     events,
     indexset,
@@ -190,11 +192,16 @@ class Service:
     async def hold(
         self, caller: Caller, selectors: Sequence[Selector], *, by_admin: bool | None = None
     ) -> list[Result]:
-        """An operator's hold of another's job can be released by an operator only."""
+        """What runs is held for the time after a requeue. An operator's hold of another's job, and root's of its own,
+        can be released by an operator only."""
 
         def event(job: Job) -> events.Event | None:
-            self._must_wait(job)
-            admin = (caller.is_operator and job.request.uid != caller.user.uid) if by_admin is None else by_admin
+            self._must_not_have_ended(job)
+            if job.held_by_admin and not caller.is_operator:
+                return None
+            admin = by_admin
+            if admin is None:
+                admin = caller.is_operator and (caller.user.uid == 0 or job.request.uid != caller.user.uid)
             return events.Held(self._now(), caller.user.uid, admin)
 
         return await self._change(caller, selectors, event)
@@ -203,7 +210,7 @@ class Service:
         book = await self.accounting.book()
 
         def event(job: Job) -> events.Event | None:
-            self._must_wait(job)
+            self._must_not_have_ended(job)
             if job.held_by_admin and not caller.is_operator:
                 raise NotPermitted("an operator holds the job", code="access_denied")
             if job.priority > 0:
@@ -219,6 +226,8 @@ class Service:
             must_operate(caller)
             if job.state is JobState.SUSPENDED:
                 return None
+            if job.is_final:
+                raise Conflict("the job has ended", code="already_done")
             if not state.is_legal(job, events.Suspended):
                 raise Conflict(f"a job that is {job.state} cannot be suspended", code="job_pending")
             return events.Suspended(self._now(), caller.user.uid)
@@ -228,6 +237,8 @@ class Service:
     async def resume(self, caller: Caller, selectors: Sequence[Selector]) -> list[Result]:
         def event(job: Job) -> events.Event | None:
             must_operate(caller)
+            if job.is_final:
+                raise Conflict("the job has ended", code="already_done")
             if not state.is_legal(job, events.Resumed):
                 raise Conflict(f"a job that is {job.state} cannot be resumed", code="job_pending")
             return events.Resumed(self._now(), caller.user.uid)
@@ -324,25 +335,34 @@ class Service:
         async with self._redirecting:
             resolved = await self._admission.resolve(dependency, 0)
             wanted = replace(wanted, request={**wanted.request, "dependency": resolved})
-            await self._refuse_cycles(selectors, resolved)
-            return await self._update(caller, selectors, wanted)
+            return await self._update(caller, selectors, wanted, await self._circles(selectors, resolved))
 
-    async def _update(self, caller: Caller, selectors: Sequence[Selector], wanted: change.Change) -> list[Result]:
+    async def _update(
+        self,
+        caller: Caller,
+        selectors: Sequence[Selector],
+        wanted: change.Change,
+        circles: Mapping[JobKey, BridgeError] = MappingProxyType({}),
+    ) -> list[Result]:
+        throttle, holds = wanted.array_throttle, wanted.priority == 0
+        wanted = replace(wanted, array_throttle=None, priority=wanted.priority or None)
         results: list[Result] = []
-        if wanted.array_throttle is not None:
-            for selector in selectors:
-                results.append(await self._throttle(caller, selector, wanted.array_throttle))
-            wanted = replace(wanted, array_throttle=None)
-            if wanted.is_empty():
-                return results
-        nodes = await self.nodes.known()
-        book = await self.accounting.book()
+        if not wanted.is_empty():
+            nodes = await self.nodes.known()
+            book = await self.accounting.book()
 
-        def event(job: Job) -> events.Event | None:
-            change.check(job, wanted, is_operator=caller.is_operator)
-            return self._updated(caller, job, wanted, nodes, book)
+            def event(job: Job) -> events.Event | None:
+                change.check(job, wanted, is_operator=caller.is_operator)
+                if job.key in circles:
+                    raise circles[job.key]
+                return self._updated(caller, job, wanted, nodes, book)
 
-        return results + await self._change(caller, selectors, event)
+            results = await self._change(caller, selectors, event)
+        if holds and all(result.error is None for result in results):
+            results = await self.hold(caller, selectors)
+        if throttle is not None and all(result.error is None for result in results):
+            results += [await self._throttle(caller, selector, throttle) for selector in selectors]
+        return results
 
     def _updated(
         self, caller: Caller, job: Job, wanted: change.Change, nodes: Sequence[Node], book: Book
@@ -402,23 +422,15 @@ class Service:
         except BridgeError as error:
             return Result(selector, job, error)
 
-    async def _refuse_cycles(self, selectors: Sequence[Selector], dependency: dag.Dependency | None) -> None:
+    async def _circles(
+        self, selectors: Sequence[Selector], dependency: dag.Dependency | None
+    ) -> Mapping[JobKey, BridgeError]:
+        """What is refused to those that would wait for themselves."""
         if dependency is None:
-            return
-        edges = {
-            job.key.id: [c.job_id for c in job.request.dependency.clauses if c.job_id is not None]
-            for job in await self.store.unfinished()
-            if job.request.dependency is not None
-        }
-        for waiter in {key.id for selector in selectors for key in await self._keys(selector)}:
-            edges[waiter] = [c.job_id for c in dependency.clauses if c.job_id is not None]
-            way = dag.find_cycle(edges, waiter)
-            if way:
-                raise Refused(
-                    "jobs would wait for each other: " + " → ".join(map(str, way)),
-                    code="circular_dependency",
-                    field="dependency",
-                )
+            return {}
+        waiters = {key for selector in selectors for key in await self._keys(selector)}
+        found = circles.find(waiters, dependency, await self.store.unfinished())
+        return {key: _circle(way) for key, way in found.items()}
 
     async def _change(
         self, caller: Caller, selectors: Sequence[Selector], event: Callable[[Job], events.Event | None]
@@ -481,11 +493,9 @@ class Service:
     # ── rights ────────────────────────────────────────────────────────────────────────────────────
 
     @staticmethod
-    def _must_wait(job: Job) -> None:
+    def _must_not_have_ended(job: Job) -> None:
         if job.is_final:
             raise Conflict("the job has ended", code="already_finished")
-        if job.state not in WAITING:
-            raise Conflict("the job has started", code="not_pending")
 
     def _backend_of(self, job: Job) -> Backend:
         partition = self.site.partition(job.partition)
@@ -504,6 +514,13 @@ def _result(selector: Selector, outcome: Outcome) -> Result:
     if outcome.before is None and outcome.error is None:
         return Result(selector, None, NotFound(f"no job {outcome.key} is known", code="invalid_job_id"))
     return Result(selector, outcome.after or outcome.before, outcome.error)
+
+
+def _circle(way: Sequence[JobKey]) -> BridgeError:
+    told = " → ".join(map(str, way))
+    if len(set(way)) == 1:
+        return Refused(f"a job cannot wait for itself: {told}", code="bad_dependency", field="dependency")
+    return Refused(f"jobs would wait for each other: {told}", code="circular_dependency", field="dependency")
 
 
 def _order_of(job: Job) -> tuple[int, int, float, JobKey]:

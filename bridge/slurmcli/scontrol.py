@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from adapters.slurm import (
+    array_answers,
     clusters,
     durations,
     errors,
@@ -27,8 +28,9 @@ from adapters.slurm.rest import nodes as nodes_data
 from adapters.slurm.rest.shapes import Record
 from adapters.slurm.scontrol_show import joined
 from adapters.slurm.selectors import Selected
+from bridge.core import indexset
 from bridge.core.change import Change
-from bridge.core.errors import BridgeError, Conflict, NotFound, NotPermitted
+from bridge.core.errors import BridgeError, NotFound, NotPermitted
 from bridge.core.indexset import IndexSet
 from bridge.core.job import ON_NODES, WAITING, Job, JobState
 from bridge.core.nodes import NodeState
@@ -274,17 +276,61 @@ _SAYS_IT_TWICE = frozenset({"hold", "uhold", "release"})
 
 async def _act(world: World, caller: Caller, order: scontrol.Act) -> Reply:
     do = _doer(world, caller, order)
+    targets = list(order.targets)
+    for name in order.job_names:
+        query = JobQuery(names=(name,), ended_since=world.now() - world.service.site.min_job_age_seconds)
+        jobs = await world.service.jobs(caller, query)
+        targets += [(job.display_id, selectors.parse(job.display_id)) for job in jobs]
     said: list[str] = []
-    for word, selected in order.targets:
+    for word, selected in targets:
         if selected is None:
             results = [Result(Selector(0), None, NotFound("no id", code="invalid_job_id"))]
         else:
             results = await do(selector(selected))
-        for text in _texts(caller, order.verb, results):
-            said.append(f"{text} for job {word}\n")
-            if order.verb in _SAYS_IT_TWICE:
-                said.append(f"slurm_suspend error:{text}\n")
+        said += _said(caller, order.verb, word, selected, results)
     return Reply(stderr="".join(said), exit_code=1 if said else 0)
+
+
+def _said(
+    caller: Caller, verb: str, word: str, selected: Selected | None, results: Sequence[Result], *, of_all: bool = True
+) -> list[str]:
+    """Slurm's words for what failed: of tasks of an array by fate, otherwise by id."""
+    if selected is not None and _tells_by_tasks(verb, selected, results):
+        fates = [_fate(caller, verb, result) for result in results if result.job is not None]
+        return array_answers.lines(selected.id, [*fates, *_unknown_tasks(selected, results)], tells_success=of_all)
+    said: list[str] = []
+    for text in _texts(caller, verb, results):
+        said.append(f"{text} for job {word}\n")
+        if verb in _SAYS_IT_TWICE:
+            said.append(f"slurm_suspend error:{text}\n")
+    return said
+
+
+def _tells_by_tasks(verb: str, selected: Selected, results: Sequence[Result]) -> bool:
+    if verb in ("suspend", "resume") and all(isinstance(result.error, NotPermitted) for result in results):
+        return False  # refused before it is looked at
+    if selected.tasks is not None:
+        return True
+    return any(result.job is not None and _is_of_array(result.job, selected.id) for result in results)
+
+
+def _is_of_array(job: Job, array_id: int) -> bool:
+    return job.request.array is not None and job.key.id == array_id
+
+
+def _fate(caller: Caller, verb: str, result: Result) -> array_answers.Fate:
+    assert result.job is not None
+    index = result.job.task_index
+    tasks = (result.job.waiting or IndexSet()) if index is None else indexset.of([index])
+    return tasks, None if result.error is None else text_for(caller, verb, result)
+
+
+def _unknown_tasks(selected: Selected, results: Sequence[Result]) -> list[array_answers.Fate]:
+    if selected.tasks is None:
+        return []
+    array = next((result.job.request.array for result in results if result.job is not None), None)
+    unknown = selected.tasks if array is None else selected.tasks.without(array.indices)
+    return [(unknown, errors.text_of("invalid_job_id", ""))]
 
 
 def _doer(world: World, caller: Caller, order: scontrol.Act) -> Callable[[Selector], Awaitable[list[Result]]]:
@@ -310,16 +356,8 @@ def _doer(world: World, caller: Caller, order: scontrol.Act) -> Callable[[Select
 
 
 def _texts(caller: Caller, verb: str, results: Sequence[Result]) -> list[str]:
-    """Slurm's words for what failed, each once. What is over does not count where other tasks were reached."""
-    reached = any(result.error is None for result in results)
-    texts: dict[str, None] = {}
-    for result in results:
-        if result.error is None or (verb == "hold" and result.error.code == "not_pending"):
-            continue  # holding what runs is no error
-        if reached and result.error.code in ("already_done", "already_finished"):
-            continue
-        texts[text_for(caller, verb, result)] = None
-    return list(texts)
+    """Slurm's words for what failed, each once."""
+    return list(dict.fromkeys(text_for(caller, verb, result) for result in results if result.error is not None))
 
 
 def text_for(caller: Caller, verb: str, result: Result) -> str:
@@ -327,7 +365,7 @@ def text_for(caller: Caller, verb: str, result: Result) -> str:
     assert error is not None
     if verb != "top" and isinstance(error, NotPermitted) and job is not None and job.request.uid != caller.user.uid:
         return errors.text_of("invalid_user_id", error.sentence)
-    if verb == "resume" and isinstance(error, Conflict) and job is not None and job.state not in WAITING:
+    if verb == "resume" and error.code == "job_pending" and job is not None and job.state not in WAITING:
         return "Job is not suspended"
     return errors.text_of(error.code, error.sentence)
 
@@ -358,15 +396,21 @@ async def _update_one(
     try:
         jobs = await world.service.show(caller, selector(selected))
         if scontrol_update.is_denied(update, jobs[0].request.uid, caller):
-            return [f"{errors.text_of('access_denied', '')} for job {word}\n"]
-        results: list[Result] = []
+            denied = NotPermitted("an operator sets this", code="access_denied")
+            results = [Result(selector(selected), job, denied) for job in jobs]
+            return _said(caller, "update", word, selected, results)
+        results = []
         for one, change in _changes(update, selected, jobs, world.clock(call)):
-            results += await world.service.update(caller, [one], change)
-        return [f"{text} for job {word}\n" for text in _texts(caller, "update", results)]
+            if change.array_throttle is not None:  # as in Slurm it is set even where the rest is refused
+                results += await world.service.update(caller, [one], Change(array_throttle=change.array_throttle))
+                change = replace(change, array_throttle=None)
+            if not change.is_empty():
+                results += await world.service.update(caller, [one], change)
+        return _said(caller, "update", word, selected, results, of_all=False)
     except scontrol_update.BadSetting as bad:
         return [str(bad).replace("{}", word)]
     except BridgeError as error:
-        return [f"{errors.text_of(error.code, error.sentence)} for job {word}\n"]
+        return _said(caller, "update", word, selected, [Result(selector(selected), None, error)])
 
 
 def _changes(

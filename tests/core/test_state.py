@@ -112,8 +112,8 @@ class TestSteps:
         assert state.advance(job, events.Ended(NOON + 9, 1, End())) == (job, [events.Forget(1)])
 
     def test_a_step_that_is_not_in_the_table_tells_the_story(self):
-        with pytest.raises(IllegalStep, match=r"job 12, attempt 1, is RUNNING: no step for Released"):
-            state.advance(a_job(state=JobState.RUNNING), events.Released(NOON, 1001))
+        with pytest.raises(IllegalStep, match=r"job 12, attempt 1, is RUNNING: no step for DeadlineMissed"):
+            state.advance(a_job(state=JobState.RUNNING), events.DeadlineMissed(NOON))
 
     def test_a_job_that_could_not_begin_is_placed_again(self):
         job, _ = state.advance(a_job(), events.Placed(NOON, SHARES))
@@ -148,6 +148,23 @@ class TestSteps:
         assert (job.state, job.priority, job.reason, job.held_by_admin) == (JobState.PENDING, 0, reason, by_admin)
         assert (job.restarts, job.begin_at) == (1, NOON + 122)
         assert state.broken_invariants(job) == []
+
+    def test_what_runs_is_held_for_the_time_after_a_requeue(self):
+        running = a_job(state=JobState.CONFIGURING, attempt=1, nodes=SHARES)
+        job, _ = state.advance(running, events.Held(NOON, 1001))
+        job, _ = state.advance(job, events.Began(NOON + 1, 1))
+        assert (job.state, job.priority, job.reason) == (JobState.RUNNING, 0, Reason.HELD_USER)
+        released, _ = state.advance(job, events.Released(NOON + 2, 1001))
+        assert (released.state, released.priority, released.reason) == (JobState.RUNNING, 1, Reason.NONE)
+        job, _ = state.advance(job, events.Requeued(NOON + 2, 1001))
+        job, _ = state.advance(job, events.Ended(NOON + 3, 1, End()))
+        assert (job.state, job.priority, job.reason) == (JobState.PENDING, 0, Reason.HELD_USER)
+
+    def test_a_held_job_that_could_not_begin_stays_held(self):
+        job, _ = state.advance(a_job(), events.Placed(NOON, SHARES))
+        job, _ = state.advance(job, events.Held(NOON + 1, 0, by_admin=True))
+        job, _ = state.advance(job, events.NotStarted(NOON + 5, 1, "no room"))
+        assert (job.state, job.priority, job.reason) == (JobState.PENDING, 0, Reason.HELD_ADMIN)
 
     def test_a_later_time_to_begin_outlives_a_requeue(self):
         job, _ = state.advance(a_job(begin_at=NOON + 3600), events.StopAsked(NOON, 1001))

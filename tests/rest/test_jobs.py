@@ -261,7 +261,7 @@ class TestChanging:
             ({"time_limit": [5]}, "invalid_body", "time_limit: a text without control characters"),
             ({"comment": "a\nb"}, "invalid_body", "comment: a text without control characters"),
             ({"dependency": "afterok:77"}, "bad_dependency", "no job 77"),
-            ({"dependency": "afterok:1"}, "circular_dependency", "1 → 1"),
+            ({"dependency": "afterok:1"}, "bad_dependency", "1 → 1"),
             ({"partition": "nowhere"}, "invalid_partition", "nowhere"),
         ],
     )

@@ -318,9 +318,7 @@ async def test_scontrol_update_of_an_array_of_which_some_tasks_run(bridge: Bridg
     await bridge.happen(JobKey(array.id, 0), Placed(bridge.now, ON_N1), Began(bridge.now, 1))
     update = ("scontrol", "update", f"JobId={array.id}")
     assert await bridge.run(*update, "ArrayTaskThrottle=3", "Comment=c") == Reply()
-    assert await bridge.run(*update, "StdOut=/o.%a") == failed(
-        f"Job is no longer pending execution for job {array.id}\n"
-    )
+    assert await bridge.run(*update, "StdOut=/o.%a") == failed(f"{array.id}_0: Job is no longer pending execution\n")
     assert await bridge.out("squeue", "-h", "-S", "i", "-o", "%i %k") == f"{array.id}_0 c\n{array.id}_[1-3%3] c\n"
 
 
