@@ -7,15 +7,28 @@ or --exclusive) says that it takes only what its tasks need; --overlap takes non
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+
+from bridge.agent import distribution
+
+_NO_LIMIT = 1 << 20
+"""Tasks of a node with --overcommit."""
 
 
 class Refused(Exception):
-    """Never possible in this allocation; the text is Slurm's."""
+    """Never possible in this allocation; the text is Slurm's. `by_srun`: it stands alone, as srun's own finding."""
+
+    def __init__(self, text: str, *, by_srun: bool = False) -> None:
+        super().__init__(text)
+        self.by_srun = by_srun
 
 
 class Busy(Exception):
     """Possible, but not while other steps hold what it needs."""
+
+
+_NOT_THERE = "Requested node configuration is not available"
+_TOO_MANY = "More processors requested than permitted"
 
 
 @dataclass(frozen=True)
@@ -25,11 +38,16 @@ class Wish:
     nodes_max: Optional[int] = None
     tasks_per_node: Optional[int] = None
     cpus_per_task: int = 1
+    fills_nodes: bool = False
+    """As many tasks as there are CPUs for."""
     node_list: Tuple[str, ...] = ()
     exclude: Tuple[str, ...] = ()
-    relative: int = 0
-    distribution: str = "block"
+    relative: Optional[int] = None
+    is_node_count_asked: bool = False
+    """By --nodes, not only by the job's own number of nodes."""
+    distribution: str = distribution.BLOCK
     plane_size: int = 1
+    is_packed: bool = False
     exact: bool = False
     overlap: bool = False
     overcommit: bool = False
@@ -51,7 +69,8 @@ class Part:
     """Its place in the allocation."""
     ranks: Tuple[int, ...]
     cpus: int
-    """Taken from the node's free ones; 0 with --overlap."""
+    is_shared: bool = False
+    """With --overlap: nobody has fewer CPUs for it."""
 
 
 @dataclass
@@ -61,153 +80,135 @@ class Allocation:
     names: Sequence[str]
     cpus: Sequence[int]
     _held: Dict[int, List[Part]] = field(default_factory=dict)
+    _last: int = -1
+    """The last node of the step that was placed last."""
 
     def free(self, node: int) -> int:
-        held = sum(part.cpus for parts in self._held.values() for part in parts if part.node == node)
-        return self.cpus[node] - held
+        held = [part for parts in self._held.values() for part in parts if part.node == node and not part.is_shared]
+        return self.cpus[node] - sum(part.cpus for part in held)
 
     def take(self, step_id: int, parts: Sequence[Part]) -> None:
         self._held[step_id] = list(parts)
+        self._last = max(part.node for part in parts)
 
     def give_back(self, step_id: int) -> None:
         self._held.pop(step_id, None)
 
     def place(self, wish: Wish) -> List[Part]:
         """Raises Refused or Busy. Nothing is taken yet."""
-        nodes = self._nodes(wish)
-        tasks = _task_count(wish, len(nodes))
-        most = [self._most_tasks(wish, node, self.cpus[node]) for node in nodes]
         if wish.arbitrary:
-            counts = [list(wish.arbitrary).count(self.names[node]) for node in nodes]
-        else:
-            counts = _distribute(tasks, most, wish)
-        if sum(counts) < tasks:
-            raise Refused("More processors requested than permitted")
-        ranks = _ranks(counts, wish, [self.names[node] for node in nodes])
-        parts = [
-            Part(node, ranks[k], self._cpus_taken(wish, node, counts[k])) for k, node in enumerate(nodes) if counts[k]
-        ]
-        if any(part.cpus > self.free(part.node) for part in parts):
+            return self._place_as_listed(wish)
+        nodes, tasks = self._nodes(wish)
+        room = [self._room(wish, node) for node in nodes]
+        ranks = distribution.ranks(tasks, room, wish.distribution, plane_size=wish.plane_size, is_packed=wish.is_packed)
+        return self._parts(wish, nodes, ranks)
+
+    def _place_as_listed(self, wish: Wish) -> List[Part]:
+        """One name a task; nodes in the order in which they are first named."""
+        names = list(dict.fromkeys(wish.arbitrary))
+        if any(name not in self.names for name in names):
+            raise Refused(_NOT_THERE)
+        nodes = [self.names.index(name) for name in names]
+        ranks = [tuple(rank for rank, name in enumerate(wish.arbitrary) if name == here) for here in names]
+        if any(len(own) > self._most(wish, node) for node, own in zip(nodes, ranks)):  # noqa: B905
+            raise Refused(_TOO_MANY)
+        return self._parts(wish, nodes, ranks)
+
+    def _parts(self, wish: Wish, nodes: Sequence[int], ranks: Sequence[Tuple[int, ...]]) -> List[Part]:
+        pairs = zip(nodes, ranks)  # noqa: B905 (Python 3.9)
+        parts = [Part(node, own, self._cpus_of(wish, node, len(own)), wish.overlap) for node, own in pairs if own]
+        if any(part.cpus > self.free(part.node) and not part.is_shared for part in parts):
             raise Busy("Requested nodes are busy")
         return parts
 
-    def _nodes(self, wish: Wish) -> List[int]:
-        for name in (*wish.node_list, *wish.exclude):
-            if name not in self.names:
-                raise Refused("Requested node configuration is not available")
-        order = list(range(len(self.names)))
-        order = order[wish.relative :] + order[: wish.relative]
-        if wish.relative >= len(self.names):
-            raise Refused("Requested node configuration is not available")
-        usable = [node for node in order if self.names[node] not in wish.exclude]
-        wanted = [node for node in usable if self.names[node] in wish.node_list]
-        if wish.arbitrary:
-            return sorted({self.names.index(name) for name in wish.arbitrary})
-        usable = wanted + [node for node in usable if node not in wanted]
-        count = wish.nodes_max or wish.nodes_min
-        if count is None:
-            count = max(len(wanted), 1) if wanted else len(usable)
-            if wish.tasks is not None:
-                count = min(count, wish.tasks)
-        if wish.nodes_min is not None and wish.nodes_min > len(usable):
-            raise Refused(
-                "Node count specification invalid" if len(usable) == len(self.names) else "Requested nodes are busy"
-            )
-        chosen = usable[: min(count, len(usable))]
-        if not wish.exact and not wish.overlap:
-            return sorted(chosen)
-        # With --exact a step goes where there is room for it.
-        if wish.nodes_min is None and not wanted:
-            return sorted(self._with_room(wish, usable)) or sorted(chosen)
-        if len(wanted) < len(chosen):
-            roomy = sorted(usable[len(wanted) :], key=lambda node: self.free(node) < wish.cpus_per_task)
-            chosen = wanted + roomy[: len(chosen) - len(wanted)]
-        return sorted(chosen)
+    def _nodes(self, wish: Wish) -> Tuple[List[int], int]:
+        """(which nodes, how many tasks)."""
+        usable = self._usable(wish)
+        least, most = self._node_count(wish, usable)
+        usable = usable[wish.relative or 0 :]
+        wanted = self._wanted(wish, usable, least)
+        if len(wanted) > most:
+            raise Refused(_NOT_THERE)
+        counts = range(min(most, len(usable)), max(least, len(wanted)) - 1, -1)
+        for room_of in (self._most_now, self._most):
+            for count in counts:
+                tasks = wish.tasks if wish.tasks is not None else count * (wish.tasks_per_node or 1)
+                chosen = self._choose(count, tasks, wanted, usable, {node: room_of(wish, node) for node in usable})
+                if chosen and wish.fills_nodes:
+                    return chosen, sum(self._room(wish, node) for node in chosen)
+                if chosen:
+                    return chosen, tasks
+        if sum(self._most(wish, node) > 0 for node in usable) < least:
+            raise Busy("Requested nodes are busy")  # for ever, as under Slurm
+        raise Refused(_TOO_MANY)
 
-    def _with_room(self, wish: Wish, usable: Sequence[int]) -> List[int]:
-        """The fewest nodes, in order, whose free CPUs hold all tasks; empty when they do not."""
-        left = wish.tasks or len(usable)
-        chosen = []
-        for node in usable:
-            fits = (self.cpus[node] if wish.overlap else self.free(node)) // max(1, wish.cpus_per_task)
-            if fits > 0 and left > 0:
-                chosen.append(node)
-                left -= fits
-        return chosen if left <= 0 else []
+    def _usable(self, wish: Wish) -> List[int]:
+        for name in wish.node_list:
+            if name in wish.exclude:
+                raise Refused(f"Requested node {name} is also in the excluded list.\nJob not submitted.", by_srun=True)
+        usable = [node for node, name in enumerate(self.names) if name not in wish.exclude]
+        if not usable:
+            raise Refused("Hostlist is empty!  Can't run job.", by_srun=True)
+        return usable
 
-    @staticmethod
-    def _most_tasks(wish: Wish, node: int, cpus: int) -> int:
-        if wish.overcommit:
-            return 1 << 20
-        most = cpus // max(1, wish.cpus_per_task)
-        return min(most, wish.tasks_per_node) if wish.tasks_per_node else most
+    def _node_count(self, wish: Wish, usable: Sequence[int]) -> Tuple[int, int]:
+        """The fewest and the most."""
+        least = wish.nodes_min
+        if least is None:
+            least = len(usable) if wish.tasks is None else max(1, min(len(usable), wish.tasks))
+        if wish.relative is not None and wish.relative + least > len(self.names):
+            sum_text = f"{wish.relative}+{least}>{len(self.names)}"
+            option = "--nodes" if wish.is_node_count_asked else "SLURM_JOB_NUM_NODES"
+            reason = f"--relative and {option} option incompatible with count of allocated nodes ({sum_text})"
+            raise Refused(reason, by_srun=True)
+        if least > len(usable):
+            reason = f"Only allocated {len(usable)} nodes asked for {least}"
+            if wish.exclude:
+                reason += "\nAre required nodes explicitly excluded?"
+            raise Refused(reason, by_srun=True)
+        most = wish.nodes_max or least
+        return least, most if wish.tasks is None else max(least, min(most, wish.tasks))
 
-    def _cpus_taken(self, wish: Wish, node: int, tasks: int) -> int:
+    def _wanted(self, wish: Wish, usable: Sequence[int], least: int) -> List[int]:
+        """Nodes that it must get. What --exclude leaves is taken from the front, as if it had been named."""
+        if any(name not in self.names for name in wish.node_list):
+            raise Refused(_NOT_THERE)
+        if wish.exclude and not wish.node_list:
+            return list(usable[:least])
+        return [node for node, name in enumerate(self.names) if name in wish.node_list]
+
+    def _choose(
+        self, count: int, tasks: int, wanted: Sequence[int], usable: Sequence[int], room: Mapping[int, int]
+    ) -> List[int]:
+        """So many nodes that hold all tasks, or none. Those without a step come first, and among them those behind
+        the last one that was given away, round and round; but those that hold an equal share before all others.
+        """
+        chosen = list(wanted)
+        share = -(-tasks // count)
+        others = [node for node in usable if node not in wanted and room[node] > 0]
+        others.sort(key=lambda node: (self.free(node) < self.cpus[node], node <= self._last, node))
+        others.sort(key=lambda node: -min(share, room[node]))
+        chosen += others[: count - len(chosen)]
+        return sorted(chosen) if len(chosen) == count and sum(room[node] for node in chosen) >= tasks else []
+
+    def _room(self, wish: Wish, node: int) -> int:
+        """Tasks for which its CPUs are enough."""
+        return self.cpus[node] // wish.cpus_per_task
+
+    def _most(self, wish: Wish, node: int) -> int:
+        """Tasks that it may be given."""
+        room = self._room(wish, node)
+        return _NO_LIMIT if wish.overcommit and room else room
+
+    def _most_now(self, wish: Wish, node: int) -> int:
         if wish.overlap:
-            return 0
-        if wish.exact:
-            return min(self.cpus[node], tasks * wish.cpus_per_task)
-        return self.cpus[node]
+            return self._most(wish, node)
+        free = self.free(node)
+        room = free // wish.cpus_per_task if wish.exact or free == self.cpus[node] else 0
+        return _NO_LIMIT if wish.overcommit and room else room
 
-
-def _task_count(wish: Wish, nodes: int) -> int:
-    if wish.arbitrary:
-        return len(wish.arbitrary)
-    if wish.tasks is not None:
-        return wish.tasks
-    return nodes * (wish.tasks_per_node or 1)
-
-
-def _distribute(tasks: int, most: Sequence[int], wish: Wish) -> List[int]:
-    """Tasks a node: one each, then filled in order (block), in turn (cyclic) or in planes."""
-    counts = [min(1, limit) for limit in most]
-    left = tasks - sum(counts)
-    if left < 0:
-        counts = [1 if k < tasks else 0 for k in range(len(most))]
-        return counts
-    if wish.tasks_per_node and not wish.overcommit:
-        for k, limit in enumerate(most):
-            more = min(left, limit - counts[k])
-            counts[k] += more
-            left -= more
-        return counts
-    if wish.distribution in ("cyclic", "plane") or wish.overcommit:
-        step = wish.plane_size if wish.distribution == "plane" else 1
-        while left > 0:
-            before = left
-            for k, limit in enumerate(most):
-                more = min(left, step, limit - counts[k])
-                counts[k] += more
-                left -= more
-            if left == before:
-                break
-        return counts
-    for k, limit in enumerate(most):
-        more = min(left, limit - counts[k])
-        counts[k] += more
-        left -= more
-    return counts
-
-
-def _ranks(counts: Sequence[int], wish: Wish, names: Sequence[str]) -> List[Tuple[int, ...]]:
-    """Rank numbers of each node."""
-    if wish.arbitrary:
-        return [tuple(rank for rank, name in enumerate(wish.arbitrary) if name == here) for here in names]
-    ranks: List[List[int]] = [[] for _ in counts]
-    if wish.distribution in ("cyclic", "plane"):
-        step = wish.plane_size if wish.distribution == "plane" else 1
-        rank = 0
-        while rank < sum(counts):
-            for k, count in enumerate(counts):
-                for _ in range(min(step, count - len(ranks[k]))):
-                    ranks[k].append(rank)
-                    rank += 1
-        return [tuple(found) for found in ranks]
-    first = 0
-    for k, count in enumerate(counts):
-        ranks[k] = list(range(first, first + count))
-        first += count
-    return [tuple(found) for found in ranks]
+    def _cpus_of(self, wish: Wish, node: int, tasks: int) -> int:
+        return min(self.cpus[node], tasks * wish.cpus_per_task) if wish.exact else self.cpus[node]
 
 
 def folded(values: Sequence[int]) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Dict, List, Mapping, Sequence
 if not __package__:  # run as a program, by a path: our own package is two folders up
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
-from bridge.agent import layout, step, step_ask, step_options, step_request
+from bridge.agent import layout, step, step_ask, step_options, step_request, step_wish
 from bridge.agent.step_options import Given
 from bridge.agent.step_say import Fatal, say
 
@@ -32,8 +32,8 @@ def main(argv: Sequence[str], environment: Mapping[str, str]) -> int:
     try:
         return _run(given, environment)
     except step_request.Bad as bad:
-        say(f"error: {bad}")
-        return 1
+        say("\n".join(f"error: {line}" for line in str(bad).split("\n")))
+        return bad.code
     except Fatal as fatal:
         say(fatal.line)
         return fatal.code
@@ -89,10 +89,10 @@ def _run_step(given: Given, environment: Mapping[str, str]) -> int:
     wanted = given.values.get("jobid")
     if wanted is not None and wanted != job_id:
         raise Fatal(f"error: --jobid={wanted} is refused: steps start in their own job only ({job_id})")
-    wish, warnings = step_request.make_wish(given, environment)
+    wish, said = step_wish.make_wish(given, environment)
     if not quiet:
-        for warning in warnings:
-            say(f"warning: {warning}")
+        for line in said:
+            say(line)
     host, _, port = environment["BRIDGE_AGENT"].rpartition(":")
     name = given.values.get("job-name") or os.path.basename(given.program[0])
     asker = step_ask.Asker(job_id, key, immediate_seconds=step_request.immediate_seconds(given), quiet=quiet)

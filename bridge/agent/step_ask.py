@@ -62,6 +62,8 @@ class Asker:
             os.close(woken)
             os.close(wake)
         if "refused" in answer:
+            if answer.get("by_srun"):
+                raise Fatal("\n".join(f"error: {line}" for line in str(answer["refused"]).split("\n")))
             raise self._refusal(str(answer["refused"]))
         connection.setblocking(True)
         return Asked(

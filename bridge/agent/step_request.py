@@ -1,5 +1,5 @@
-"""From srun's options to what the step services are asked: the wish, and each task's program, files, variables. Pure
-but for the files that options name (--multi-prog, arbitrary host lists), which srun's user can read.
+"""From srun's options to what the step services are asked: each task's program, files and variables. Pure. What
+becomes of the options that say where tasks go is in `step_wish.py`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,11 @@ _INT_MAX = 2**31 - 1
 
 
 class Bad(Exception):
-    """A value that srun refuses; the text comes after `srun: error: ` and the exit code is 1."""
+    """A value that srun refuses; each line of the text comes after `srun: error: `."""
+
+    def __init__(self, text: str, code: int = 1) -> None:
+        super().__init__(text)
+        self.code = code
 
 
 def count(given: Given, name: str, least: int = 1) -> Optional[int]:
@@ -45,99 +49,6 @@ def check(given: Given) -> None:
     count(given, "wait", 0)
     if given.get("kill-on-bad-exit"):
         count(given, "kill-on-bad-exit", 0)
-
-
-def _names(text: Optional[str]) -> Tuple[str, ...]:
-    if not text:
-        return ()
-    try:
-        return tuple(hostnames.expand(text))
-    except ValueError:
-        raise Bad(f"Invalid node list: {text}") from None
-
-
-def make_wish(given: Given, environment: Mapping[str, str]) -> Tuple[layout.Wish, List[str]]:
-    """(the wish, warnings). Raises Bad."""
-    warnings: List[str] = []
-    tasks = count(given, "ntasks")
-    per_node = count(given, "ntasks-per-node")
-    cpus = count(given, "cpus-per-task")
-    nodes_min, nodes_max = _nodes(given)
-    node_list = _names(given.values.get("nodelist"))
-    if tasks is not None and nodes_min is not None and tasks < nodes_min:
-        warnings.append(f"can't run {tasks} processes on {nodes_min} nodes, setting nnodes to {tasks}")
-        nodes_min, nodes_max = tasks, tasks
-    if (
-        tasks is not None
-        and per_node is not None
-        and "ntasks-per-node" not in given.values
-        and "ntasks" in given.values
-    ):
-        per_node = None  # --ntasks beats what the job was submitted with
-    distribution, plane = _distribution(given)
-    arbitrary: Tuple[str, ...] = ()
-    if distribution == "arbitrary":
-        arbitrary = _host_file(environment, tasks)
-    wish = layout.Wish(
-        tasks=tasks,
-        nodes_min=nodes_min,
-        nodes_max=nodes_max,
-        tasks_per_node=per_node,
-        cpus_per_task=cpus or 1,
-        node_list=node_list,
-        exclude=_names(given.values.get("exclude")),
-        relative=count(given, "relative", 0) or 0,
-        distribution=distribution,
-        plane_size=plane,
-        # -c implies --exact, as since Slurm 22.05.
-        exact=(given.has("exact") or given.has("exclusive") or cpus is not None) and not given.has("whole"),
-        overlap=given.has("overlap"),
-        overcommit=given.has("overcommit"),
-        arbitrary=arbitrary,
-    )
-    return wish, warnings
-
-
-def _nodes(given: Given) -> Tuple[Optional[int], Optional[int]]:
-    text = given.get("nodes")
-    if not text:
-        return None, None
-    found = re.fullmatch(r"(\d+)(?:-(\d+))?", text)
-    if found is None:
-        raise Bad(f'"{text}" is not a valid node count')
-    low, high = int(found[1]), int(found[2] or found[1])
-    if high < low:
-        raise Bad(f"Maximum node count {high} is less than minimum node count {low}")
-    if "nodes" not in given.values and (given.values.get("nodelist") or "relative" in given.values):
-        return None, None  # the job's own number of nodes says nothing of a step that names its nodes
-    return low, high
-
-
-def _distribution(given: Given) -> Tuple[str, int]:
-    text = (given.get("distribution") or "block").lower()
-    first = text.split(":")[0].split(",")[0]
-    name, _, size = first.partition("=")
-    if name in ("", "*"):
-        name = "block"
-    if name not in ("block", "cyclic", "plane", "arbitrary", "pack", "nopack"):
-        raise Bad(f"Invalid --distribution specification: {text}")
-    if name == "plane" and not (size.isdigit() and int(size) > 0):
-        size = os.environ.get("SLURM_DIST_PLANESIZE", "1")
-    return ("block" if "pack" in name else name), int(size) if size.isdigit() else 1
-
-
-def _host_file(environment: Mapping[str, str], tasks: Optional[int]) -> Tuple[str, ...]:
-    path = environment.get("SLURM_HOSTFILE")
-    if not path:
-        raise Bad("SLURM_HOSTFILE must name a file for --distribution=arbitrary")
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            names = [name for line in file for name in hostnames.expand(line.split("#")[0].strip())]
-    except (OSError, ValueError) as error:
-        raise Bad(f"Could not read {path}: {error}") from None
-    if tasks is not None and len(names) < tasks:
-        raise Bad(f"{path} names {len(names)} hosts for {tasks} tasks")
-    return tuple(names[:tasks])
 
 
 def time_limit_seconds(text: Optional[str]) -> Optional[int]:

@@ -47,7 +47,7 @@ class StepRequest(Peer):
             return
         except layout.Refused as refused:
             self.service.waiting.remove(self)
-            self.send(wire.control({"refused": str(refused)}))
+            self.send(wire.control({"refused": str(refused), "by_srun": refused.by_srun}))
             return
         self.service.waiting.remove(self)
         self.step_id = self.service.next_step_id
@@ -60,7 +60,7 @@ class StepRequest(Peer):
             "name": self._name[:256],
             "node_list": [nodes[part.node]["name"] for part in parts],
             "tasks": sum(len(part.ranks) for part in parts),
-            "cpus": sum(part.cpus or len(part.ranks) * self.wish.cpus_per_task for part in parts),
+            "cpus": sum(part.cpus for part in parts),
             "started_at": time.time(),
             "ended_at": None,
             "exit_status": 0,
@@ -74,7 +74,7 @@ class StepRequest(Peer):
                 "address": nodes[part.node]["address"],
                 "port": nodes[part.node]["port"],
                 "ranks": list(part.ranks),
-                "cpus": part.cpus or nodes[part.node]["cpus"],
+                "cpus": part.cpus,
             }
             for part in parts
         ]
