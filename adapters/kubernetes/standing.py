@@ -5,6 +5,7 @@ whether the script can have begun: only if it surely has not, the attempt counts
 """
 
 import json
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -13,11 +14,13 @@ from bridge.core.job import End
 
 Manifest = dict[str, Any]
 Phase = Literal["starting", "running", "ended", "lost", "not_started"]
+Hindrance = Literal["", "room", "fault"]
 
 NEVER_RAN = ("StartError", "ContainerCannotRun", "CreateContainerError", "CreateContainerConfigError")
 """Reasons of a container that ended without having been one."""
 _USED_TO_RUN = "used to be Running"
 _STUCK = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", *NEVER_RAN)
+_NO_VOLUME = re.compile(r'persistentvolumeclaim ".*" not found')
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +34,9 @@ class Standing:
     derived_exit_status: int = 0
     steps: tuple[dict[str, Any], ...] = field(default=())
     """Of the termination message, as journals hold them."""
-    is_stuck: bool = False
-    """It waits for something that time alone may not bring, such as an image; `why` says what."""
+    hindrance: Hindrance = ""
+    """What it waits for, or did when it was given up: room, or something that time alone may not bring, such as an
+    image; `why` says what."""
 
 
 def of_pod(pod: Manifest) -> Standing:
@@ -45,11 +49,17 @@ def of_pod(pod: Manifest) -> Standing:
         why = _why(pod) or _failed_before(status) or "its pod failed before it started"
         return Standing("not_started", _ended_at(pod), why=why)
     if is_scheduled(pod):
-        return Standing("starting", why=_waiting_reason(status), is_stuck=_is_stuck(status))
+        return Standing("starting", why=_waiting_reason(status), hindrance="fault" if _is_stuck(status) else "")
     if is_deleted(pod):
         return Standing("not_started", why="its pod was deleted before it had a host")
-    why = condition(pod, "PodScheduled").get("message", "")
-    return Standing("starting", why=why, is_stuck=condition(pod, "PodScheduled").get("reason") == "Unschedulable")
+    told = condition(pod, "PodScheduled")
+    why = told.get("message", "")
+    return Standing("starting", why=why, hindrance="" if told.get("reason") != "Unschedulable" else _hindrance(why))
+
+
+def _hindrance(told: str) -> Literal["room", "fault"]:
+    """The scheduler waits for a volume that nobody has made as it waits for room."""
+    return "fault" if _NO_VOLUME.search(told) else "room"
 
 
 def _of_terminated(pod: Manifest, terminated: Manifest) -> Standing:
@@ -74,7 +84,9 @@ def _of_terminated(pod: Manifest, terminated: Manifest) -> Standing:
     if _never_had_a_container(terminated):
         return Standing("not_started", at, why=disruption(pod) or _why(pod) or "it never had a container")
     if reason in NEVER_RAN:
-        return Standing("not_started", at, why=f"{reason}: {terminated.get('message', '')}".strip(": "), is_stuck=True)
+        return Standing(
+            "not_started", at, why=f"{reason}: {terminated.get('message', '')}".strip(": "), hindrance="fault"
+        )
     why = disruption(pod) or _why(pod) or f"its agent ended without a word: {reason} {terminated.get('exitCode')}"
     return Standing("lost", at, why=why)
 

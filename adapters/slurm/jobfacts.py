@@ -63,6 +63,8 @@ def bracket_length(environ_value: str | None) -> int | None:
 
 def reason_text(job: Job) -> str:
     reason = job.reason
+    if job.state is JobState.CONFIGURING and job.reason_detail:
+        return job.reason_detail
     if reason is Reason.RAISED_SIGNAL or (reason is Reason.LAUNCH_FAILURE and job.is_final):
         # 25.11 takes what its launcher reports of a script that could not be started for a signal, number 53.
         number = job.end.signal if job.end is not None else 0
@@ -78,6 +80,21 @@ def reason_text(job: Job) -> str:
     if reason is Reason.REQUEUED_HELD and job.state is JobState.SPECIAL_EXIT:
         return "job requeued in special exit state"
     return _SENTENCES.get(reason) or reason.value
+
+
+_TOLD_BY_BACKENDS = (
+    Reason.NONE,
+    Reason.RESOURCES,
+    Reason.BEGIN_TIME,
+    Reason.LAUNCH_FAILURE,
+    Reason.NODE_DOWN,
+    Reason.OUT_OF_MEMORY,
+)
+
+
+def system_comment(job: Job) -> str:
+    """What the place where it runs, or was to run, says of it, in that place's own words."""
+    return job.reason_detail if job.reason in _TOLD_BY_BACKENDS else ""
 
 
 def signal_description(number: int) -> str:
@@ -97,7 +114,7 @@ _REASON_INSTEAD_OF_NODES = WAITING | {
 
 def shows_reason(job: Job) -> bool:
     """Whether NODELIST(REASON) gives the reason."""
-    return job.state in _REASON_INSTEAD_OF_NODES
+    return job.state in _REASON_INSTEAD_OF_NODES or (job.state is JobState.CONFIGURING and bool(job.reason_detail))
 
 
 def partition_text(job: Job, site: Site) -> str:

@@ -146,6 +146,7 @@ def _identity(view: View) -> dict[str, Callable[[Row], str]]:
         "exitcode": exit_code,
         "derivedexitcode": _of_job(lambda job: f"{job.derived_exit_status}:0"),
         "comment": _of_job(lambda job: job.request.comment or ""),
+        "systemcomment": _of_job(jobfacts.system_comment),
         "constraints": _of_job(lambda job: job.request.component.constraint or ""),
         "licenses": _of_job(lambda job: job.request.component.licenses or ""),
         "reason": _of_job(jobfacts.reason_text),

@@ -175,7 +175,9 @@ def _allocation(job: Job) -> Lines:
 def _files_and_wishes(job: Job) -> Lines:
     request, component = job.request, job.request.component
     recorded = dict(request.recorded)
-    lines = [f"Comment={request.comment}"] if request.comment else []
+    told = jobfacts.system_comment(job)
+    lines = [f"SystemComment={told}"] if told else []
+    lines += [f"Comment={request.comment}"] if request.comment else []
     if "extra" in recorded:
         lines.append(f"Extra={recorded['extra']}")
     lines += [

@@ -240,6 +240,7 @@ def _entries(view: View) -> list[_Entry]:
         _Entry("", ("StdErr",), "STDERR", lambda j: j.request.files.stderr or _ABSENT),
         _Entry("", ("StdIn",), "STDIN", lambda j: j.request.files.stdin or "/dev/null"),
         _Entry("", ("StdOut",), "STDOUT", _standard_output),
+        _Entry("", ("system_comment",), "SYSTEM_COMMENT", lambda j: jobfacts.system_comment(j) or _ABSENT),
         _Entry("", ("Wait4Switch",), "WAIT4SWITCH", _constant("0:00")),
         *(_Entry("", (name,), title, _constant(text)) for name, title, text in _NOT_OF_THIS_SITE),
     ]
@@ -269,7 +270,6 @@ _NOT_OF_THIS_SITE = (
     ("SiblingsViable", "VIABLE_SIBLINGS", "NA"),
     ("SiblingsViableRaw", "VIABLE_SIBLINGS_RAW", "NA"),
     ("SPerBoard", "SOCKETS_PER_BOARD", "0"),
-    ("system_comment", "SYSTEM_COMMENT", _ABSENT),
     ("tres-bind", "TRES_BIND", "N/A"),
     ("tres-freq", "TRES_FREQ", "N/A"),
 )

@@ -34,6 +34,9 @@ class Sighting:
     why: str = ""
     derived_exit_status: int = 0
     steps: tuple["StepSighting", ...] = ()
+    hindrance: Literal["", "room", "fault"] = ""
+    """Of not_started: nothing but room was missing; or a fault that time alone does not mend, such as an image that
+    is not to be had. Empty: neither is known."""
 
 
 @dataclass(frozen=True, slots=True)

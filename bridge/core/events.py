@@ -63,6 +63,15 @@ class NotStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class Delayed:
+    """Something keeps an attempt, which has its nodes, from starting; it is waited for."""
+
+    at: float
+    attempt: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class StopAsked:
     """scancel, or an operator. `signal` None: the whole job is to end (TERM, wait, KILL)."""
 
@@ -160,6 +169,7 @@ Event = (
     | Ended
     | Lost
     | NotStarted
+    | Delayed
     | StopAsked
     | Requeued
     | Held

@@ -106,6 +106,10 @@ def _not_started(row: Row, name_of: NameOf) -> str:
     return f"attempt {row.attempt} was given up before its script was started{_because(row)}; {_consequence(row)}"
 
 
+def _delayed(row: Row, name_of: NameOf) -> str:
+    return f"attempt {row.attempt} cannot start yet{_because(row)}"
+
+
 def _stop_asked(row: Row, name_of: NameOf) -> str:
     after = "it had not started" if row.state is JobState.CANCELLED else "its processes are being ended"
     return f"cancelled by {_who(row, name_of)}{_because(row)}; {after}"
@@ -184,6 +188,7 @@ _SENTENCES: dict[str, Callable[[Row, NameOf], str]] = {
     "Ended": _ended,
     "Lost": _lost,
     "NotStarted": _not_started,
+    "Delayed": _delayed,
     "StopAsked": _stop_asked,
     "Requeued": _requeued,
     "Held": _held,

@@ -17,6 +17,8 @@ from bridge.core.sizing import Size, size_of
 MOST_PIECES = 256
 """Of one array, looked at in one go; more than a turn can start."""
 
+_REASONS_TO_TRY_AGAIN = (Reason.BEGIN_TIME, Reason.RESOURCES, Reason.LAUNCH_FAILURE)
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -159,7 +161,9 @@ def _what_else_is_missing(job: Job, now: float, standing: Standing) -> tuple[Rea
     if standing.blocked:
         return Reason.DEPENDENCY, ""
     if job.begin_at is not None and job.begin_at > now:
-        return Reason.BEGIN_TIME, ""
+        # What made it wait until then is what its user wants to know.
+        is_again = bool(job.reason_detail) and job.reason in _REASONS_TO_TRY_AGAIN
+        return (job.reason, job.reason_detail) if is_again else (Reason.BEGIN_TIME, "")
     return None
 
 

@@ -18,6 +18,7 @@ from bridge.core.errors import IllegalStep
 from bridge.core.events import (
     Began,
     DeadlineMissed,
+    Delayed,
     Ended,
     EndGroup,
     Event,
@@ -201,7 +202,14 @@ def _begin(job: Job, event: Began) -> Step:
     if event.attempt != job.attempt:
         return job, []
     reason = job.reason if job.priority == 0 else Reason.NONE
-    return job.changed(state=JobState.RUNNING, started_at=event.at, reason=reason), [WakeDependants(job.id)]
+    began = job.changed(state=JobState.RUNNING, started_at=event.at, reason=reason, reason_detail="")
+    return began, [WakeDependants(job.id)]
+
+
+def _delay(job: Job, event: Delayed) -> Step:
+    if event.attempt != job.attempt or event.why == job.reason_detail:
+        return job, []
+    return job.changed(reason_detail=event.why), []
 
 
 def _begin_completing(job: Job, event: Began) -> Step:
@@ -458,6 +466,7 @@ _table(_WAITING, Updated, _update_waiting)
 _table(_WAITING, Requeued, _hold_waiting_again)
 
 _table({JobState.CONFIGURING}, Began, _begin)
+_table({JobState.CONFIGURING}, Delayed, _delay)
 _table({JobState.RUNNING, JobState.SUSPENDED}, Began, lambda job, event: (job, []))
 _table({JobState.COMPLETING}, Began, _begin_completing)
 _table(_LIVE, StopAsked, _stop)

@@ -2,8 +2,12 @@
 
 from bridge.backends.port import Sighting
 from bridge.core import events
-from bridge.core.job import ON_NODES, Job, JobState
+from bridge.core.job import ON_NODES, End, Job, JobState
 from bridge.core.reasons import Reason
+
+PLACEMENTS_OF_A_FAULT = 2
+_LAUNCH_FAILED_SIGNAL = 53
+"""What Slurm shows of a script that could not be started: 0:53."""
 
 
 def events_of(job: Job, sighting: Sighting, now: float) -> list[events.Event]:
@@ -24,11 +28,26 @@ def events_of(job: Job, sighting: Sighting, now: float) -> list[events.Event]:
         case "lost":
             news.append(events.Lost(_not_before(sighting.at, began_at or job.started_at), job.attempt, sighting.why))
         case "not_started" if job.state in (JobState.CONFIGURING, JobState.COMPLETING):
-            retry_at = now + retry_delay_seconds(job)
-            news.append(events.NotStarted(sighting.at, job.attempt, sighting.why, Reason.LAUNCH_FAILURE, retry_at))
+            news.append(_not_started(job, sighting, now))
+        case "starting" if job.state is JobState.CONFIGURING and _is_another(job.reason_detail, sighting.why):
+            news.append(events.Delayed(sighting.at, job.attempt, sighting.why))
         case _:
             pass
     return news
+
+
+def _not_started(job: Job, sighting: Sighting, now: float) -> events.Event:
+    """A fault that time alone does not mend is given another placement, and after that ends the job."""
+    if sighting.hindrance == "fault" and job.stop is None and job.attempt - job.restarts >= PLACEMENTS_OF_A_FAULT:
+        end = End(signal=_LAUNCH_FAILED_SIGNAL, cause="launch_failed", detail=sighting.why)
+        return events.Ended(sighting.at, job.attempt, end)
+    reason = Reason.RESOURCES if sighting.hindrance == "room" else Reason.LAUNCH_FAILURE
+    return events.NotStarted(sighting.at, job.attempt, sighting.why, reason, now + retry_delay_seconds(job))
+
+
+def _is_another(known: str, why: str) -> bool:
+    """The same hindrance may be told in turn in longer and in shorter words; its first word says which it is."""
+    return bool(why) and known.partition(":")[0] != why.partition(":")[0]
 
 
 def _news_of_the_past(job: Job, sighting: Sighting) -> list[events.Event]:

@@ -121,6 +121,13 @@ class TestSteps:
         assert (job.state, job.restarts, job.attempt, job.begin_at) == (JobState.PENDING, 0, 1, NOON + 9)
         assert todo == [events.Forget(1)]
 
+    def test_what_keeps_a_job_from_starting_is_said_until_it_starts(self):
+        job, _ = state.advance(a_job(), events.Placed(NOON, SHARES))
+        job, _ = state.advance(job, events.Delayed(NOON + 5, 1, "ErrImagePull: no such image"))
+        assert (job.state, job.reason_detail) == (JobState.CONFIGURING, "ErrImagePull: no such image")
+        job, _ = state.advance(job, events.Began(NOON + 9, 1))
+        assert (job.state, job.reason_detail) == (JobState.RUNNING, "")
+
     def test_a_suspended_job_counts_the_time_it_stood_still(self):
         job, todo = state.advance(a_job(state=JobState.RUNNING), events.Suspended(NOON + 10, 0))
         assert todo == [events.Pause(1, resume=False)]

@@ -89,7 +89,7 @@ class TestWithoutIt:
     def test_a_container_that_never_was_one_did_not_start(self) -> None:
         word = {"exitCode": 128, "reason": "StartError", "finishedAt": ISO, "message": "exec: no such file"}
         assert standing.of_pod(terminated(word)) == Standing(
-            "not_started", AT, why="StartError: exec: no such file", is_stuck=True
+            "not_started", AT, why="StartError: exec: no such file", hindrance="fault"
         )
 
     def test_a_pod_whose_agent_could_not_be_brought_did_not_start_and_says_why(self) -> None:
@@ -122,7 +122,7 @@ class TestOnTheWay:
         }
         pod = a_pod("Pending", node=None, conditions=[condition])
         assert standing.of_pod(pod) == Standing(
-            "starting", why="0/1 nodes are available: 1 Insufficient cpu.", is_stuck=True
+            "starting", why="0/1 nodes are available: 1 Insufficient cpu.", hindrance="room"
         )
         assert standing.of_pod(a_pod("Pending", node=None)) == Standing("starting")
 
@@ -133,7 +133,7 @@ class TestOnTheWay:
     def test_an_image_that_cannot_be_had_is_said(self) -> None:
         waiting = {"reason": "ImagePullBackOff", "message": 'Back-off pulling image "x"'}
         assert standing.of_pod(a_pod("Pending", containerStatuses=container(waiting=waiting))) == Standing(
-            "starting", why='ImagePullBackOff: Back-off pulling image "x"', is_stuck=True
+            "starting", why='ImagePullBackOff: Back-off pulling image "x"', hindrance="fault"
         )
 
     def test_a_container_being_made_is_nothing_to_tell(self) -> None:

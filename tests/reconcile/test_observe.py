@@ -1,6 +1,9 @@
+import dataclasses
+
 from bridge.backends.port import Sighting
 from bridge.core import events, state
 from bridge.core.job import End, JobState
+from bridge.core.reasons import Reason
 from bridge.reconcile import observe
 from tests.builders import NOON, a_job
 
@@ -32,3 +35,23 @@ class TestEventsOf:
         news = observe.events_of(a_job(state=JobState.CONFIGURING), Sighting(12, 1, "not_started", NOON, why="x"), NOON)
         after, _ = state.advance(a_job(state=JobState.CONFIGURING), news[0])
         assert (after.state, after.reason_detail, after.begin_at) == (JobState.PENDING, "x", NOON + 4)
+
+    def test_a_fault_ends_the_job_after_another_placement(self):
+        seen = Sighting(12, 1, "not_started", NOON, why="ErrImagePull: x", hindrance="fault")
+        (first,) = observe.events_of(a_job(state=JobState.CONFIGURING), seen, NOON)
+        assert first == events.NotStarted(NOON, 1, "ErrImagePull: x", Reason.LAUNCH_FAILURE, NOON + 4)
+        again = dataclasses.replace(seen, attempt=2)
+        (second,) = observe.events_of(a_job(state=JobState.CONFIGURING, attempt=2), again, NOON)
+        assert second == events.Ended(NOON, 2, End(signal=53, cause="launch_failed", detail="ErrImagePull: x"))
+
+    def test_what_waits_for_room_is_never_given_up(self):
+        seen = Sighting(12, 9, "not_started", NOON, why="0/1 nodes are available", hindrance="room")
+        (news,) = observe.events_of(a_job(state=JobState.CONFIGURING, attempt=9), seen, NOON)
+        assert news == events.NotStarted(NOON, 9, "0/1 nodes are available", Reason.RESOURCES, NOON + 300)
+
+    def test_a_hindrance_is_told_once_however_long_its_words_grow(self):
+        seen = Sighting(12, 1, "starting", NOON, why="ErrImagePull: x")
+        job = a_job(state=JobState.CONFIGURING)
+        assert observe.events_of(job, seen, NOON) == [events.Delayed(NOON, 1, "ErrImagePull: x")]
+        job = dataclasses.replace(job, reason_detail="ErrImagePull: x, at length")
+        assert observe.events_of(job, seen, NOON) == []

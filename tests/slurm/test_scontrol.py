@@ -130,6 +130,19 @@ def line_with(text, key):
     return next(line.strip() for line in text.split("\n") if key in line)
 
 
+def test_a_place_s_own_words_about_a_job_are_its_system_comment():
+    told = 'pods "x" is forbidden: exceeded quota: none'
+    job = a_job(asked=asked(comment="mine"), reason=Reason.RESOURCES, reason_detail=told)
+    assert f"\n   SystemComment={told}\n   Comment=mine\n" in shown(job)
+
+
+def test_what_keeps_a_job_from_starting_on_its_nodes_is_its_reason():
+    job = a_job(state="CONFIGURING", reason_detail="ErrImagePull: not found")
+    assert line_with(shown(job), "JobState") == (
+        "JobState=CONFIGURING Reason=ErrImagePull:_not_found Dependency=(null)"
+    )
+
+
 def test_gpus_in_detail():
     share = Share("n4", 1, 8000, 1, (("gpu", "a100", (0, 2, 3)),))
     wish = (Gres("gpu", "a100", 3),)

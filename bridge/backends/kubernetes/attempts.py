@@ -10,6 +10,8 @@ from bridge.backends.port import Sighting, StepSighting
 
 Json = dict[str, Any]
 
+_REMIND_SECONDS = 3.0
+
 
 class Attempt:
     def __init__(self, job_id: int, number: int, group: str, namespace: str, index: int | None) -> None:
@@ -28,6 +30,10 @@ class Attempt:
         self.stop_asked = False
         self.given_up = ""
         """Why it is being taken back before its start."""
+        self.hindrance: standing.Hindrance = ""
+        """What kind of thing that was."""
+        self.troubles: dict[str, str] = {}
+        """What the cluster's events say of pods that do not start, by uid."""
         self.lost = ""
         """Why it counts as lost, decided by the bridge."""
         self.began_at: float | None = None
@@ -38,6 +44,7 @@ class Attempt:
         self.is_nothing_left = False
         """No object of it exists, and none can come."""
         self._told: Sighting | None = None
+        self._remind_at: float | None = None
 
     @property
     def key(self) -> tuple[int, int]:
@@ -63,18 +70,31 @@ class Attempt:
         name: str | None = pod["spec"]["nodeName"]
         return name
 
-    def overdue(self, now: float, bind_seconds: float, patience_seconds: float) -> str:
-        """Why it is not waited for any longer; empty: it still is."""
+    def overdue(
+        self, now: float, bind_seconds: float, patience_seconds: float
+    ) -> tuple[str, standing.Hindrance] | None:
+        """Why it is not waited for any longer; None: it still is."""
         waited = now - self.made_at
         unbound = [pod for pod in self.pods.values() if not standing.is_scheduled(pod) and not standing.is_over(pod)]
         if unbound and waited > bind_seconds:
-            told = standing.of_pod(unbound[0]).why or "its pods have no hosts"
-            return f"no hosts for its pods within {bind_seconds} seconds: {told}"
+            found = standing.of_pod(unbound[0])
+            told = found.why or "its pods have no hosts"
+            return f"no hosts for its pods within {bind_seconds} seconds: {told}", found.hindrance or "room"
         pod = self.first_pod
         if waited > patience_seconds and (pod is None or not standing.is_running(pod)):
-            told = self.standing().why or "its pod is not ready"
-            return f"not started within {patience_seconds} seconds: {told}"
-        return ""
+            found = self.standing()
+            told = found.why or "its pod is not ready"
+            return f"not started within {patience_seconds} seconds: {told}", found.hindrance
+        return None
+
+    def reminds(self, now: float) -> bool:
+        """Whether it is time to say again that it is to end; asked while it runs although its pod was deleted."""
+        if self._remind_at is None:
+            self._remind_at = now + _REMIND_SECONDS
+        if now < self._remind_at:
+            return False
+        self._remind_at = now + _REMIND_SECONDS
+        return True
 
     @property
     def has_run(self) -> bool:
@@ -104,13 +124,17 @@ class Attempt:
         if pod is None:
             if self.is_nothing_left:
                 why = self.given_up or self.why or "its pods were removed before they started"
-                return standing.Standing("lost" if self.has_run else "not_started", why=why)
+                phase: standing.Phase = "lost" if self.has_run else "not_started"
+                return standing.Standing(phase, why=why, hindrance=self.hindrance)
             return standing.Standing("starting", why=self.why)
         found = standing.of_pod(pod)
+        if found.phase == "starting" and not found.why:
+            trouble = self.troubles.get(pod["metadata"]["uid"], "")
+            found = dataclasses.replace(found, why=trouble, hindrance="fault" if trouble else "")
         if found.phase == "not_started" and self.began_at is not None:
             return dataclasses.replace(found, phase="lost")
         if found.phase == "not_started" and self.given_up:
-            return dataclasses.replace(found, why=self.given_up)
+            return dataclasses.replace(found, why=self.given_up, hindrance=self.hindrance)
         return found
 
     def news(self) -> Sighting | None:
@@ -142,6 +166,7 @@ class Attempt:
             found.why or (found.end.detail if found.end else ""),
             max([found.derived_exit_status, *(int(step["exit_status"]) for step in self.steps.values())]),
             tuple(_step(self.steps[step_id]) for step_id in sorted(self.steps)),
+            found.hindrance if phase == "not_started" else "",
         )
 
 

@@ -11,16 +11,16 @@ after it, needs the one Secret that it was made with, and Kubernetes is told nev
 import asyncio
 import contextlib
 import dataclasses
-import json
 import logging
 import pathlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 
-from adapters.kubernetes import names, standing
+from adapters.kubernetes import names
 from adapters.kubernetes.profile import Profile
-from bridge.backends.kubernetes import discovery, files, hosts, pictures
+from bridge.backends.kubernetes import discovery, files, hosts
+from bridge.backends.kubernetes.attempts import Attempt
 from bridge.backends.kubernetes.book import Book
 from bridge.backends.kubernetes.ending import Ender
 from bridge.backends.kubernetes.launching import Launcher
@@ -34,8 +34,6 @@ from bridge.core.group import Group
 from bridge.core.nodes import Node
 
 log = logging.getLogger(__name__)
-
-Json = dict[str, Any]
 
 _OPEN_SECONDS = 60.0
 
@@ -153,50 +151,39 @@ class KubernetesBackend:
     # ── wishes ────────────────────────────────────────────────────────────────────────────────────
 
     async def signal(self, job_id: int, attempt: int, number: int, to: Target) -> None:
-        await self._ask(job_id, attempt, {"do": "signal", "number": number, "to": to})
+        await self._ender.ask(self._known(job_id, attempt), {"do": "signal", "number": number, "to": to})
 
     async def measure(self, job_id: int, attempt: int) -> tuple[TaskUsage, ...]:
         raise Unavailable("what runs in pods is not measured while it runs")
 
     async def set_time_limit(self, job_id: int, attempt: int, time_limit_seconds: int | None) -> None:
-        await self._ask(job_id, attempt, {"do": "time_limit", "seconds": time_limit_seconds})
+        await self._ender.ask(self._known(job_id, attempt), {"do": "time_limit", "seconds": time_limit_seconds})
 
     async def pause(self, job_id: int, attempt: int, *, resume: bool) -> None:
-        await self._ask(job_id, attempt, {"do": "resume" if resume else "pause"})
+        await self._ender.ask(self._known(job_id, attempt), {"do": "resume" if resume else "pause"})
 
-    async def _ask(self, job_id: int, number: int, wish: Json) -> None:
-        """Of the monitor in the first pod, by a command there."""
+    def _known(self, job_id: int, number: int) -> Attempt:
         attempt = self.book.attempts.get((job_id, number))
-        pod = attempt.first_pod if attempt is not None else None
-        if attempt is None or attempt.standing().phase in ("ended", "lost", "not_started"):
+        if attempt is None:
             raise Gone(f"attempt {number} of job {job_id} does not run here")
-        if pod is None or not standing.is_running(pod):
-            raise Unavailable(f"the pod of job {job_id} does not run yet")
-        command = [*pictures.agent_words(pod), "control", json.dumps(wish)]
-        out = await self._transport.execute(attempt.namespace, pod["metadata"]["name"], "job", command)
-        answer = json.loads(out)
-        if answer.get("gone"):
-            raise Gone(f"attempt {number} of job {job_id} has ended")
-        if answer.get("error") == "not running":
-            raise Unavailable(f"the script of job {job_id} does not run yet")
-        if "error" in answer:
-            raise BridgeError(f"the monitor of job {job_id} refused {wish['do']}: {answer['error']}")
+        return attempt
 
     # ── end ───────────────────────────────────────────────────────────────────────────────────────
 
     async def stop(self, job_id: int, attempt: int, why: Literal["cancel", "requeue", "node_fail"]) -> None:
         found = self.book.attempts.get((job_id, attempt))
         if found is None:
+            if not self._watch.is_current:
+                raise Unavailable("what the cluster has is being listed again")
             # Perhaps a Secret is there, whose Job was never made.
             await self._delete_by_name(job_id, attempt)
-            self.book.tell_all()
-            return
+            raise Gone(f"nothing of attempt {attempt} of job {job_id} is here")
         found.stop_asked = True
         if found.first_pod is not None:
             if why != "cancel":
                 # The signal that ends a pod says no more than that; the job's output is to say why.
                 with contextlib.suppress(BridgeError):
-                    await self._ask(job_id, attempt, {"do": "stop", "why": why})
+                    await self._ender.ask(found, {"do": "stop", "why": why})
             await self._ender.end_pods(found)
         else:
             await self._ender.take_back(found)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 from typing import Any
 
 from adapters.kubernetes import names, standing
@@ -9,7 +10,7 @@ from bridge.backends.kubernetes import launching, pictures
 from bridge.backends.kubernetes.attempts import Attempt
 from bridge.backends.kubernetes.book import Book, Place
 from bridge.backends.kubernetes.transport import STRATEGIC_PATCH, Exists, Transport
-from bridge.core.errors import Gone
+from bridge.core.errors import BridgeError, Gone, Unavailable
 
 Json = dict[str, Any]
 
@@ -25,6 +26,28 @@ class Ender:
             return
         path = f"/api/v1/namespaces/{attempt.namespace}/pods/{pod['metadata']['name']}"
         await self._transport.delete(path, uid=pod["metadata"]["uid"])
+
+    async def ask(self, attempt: Attempt, wish: Json) -> None:
+        """Of the monitor in the first pod, by a command there. Raises Gone, Unavailable."""
+        pod, job_id = attempt.first_pod, attempt.job_id
+        if attempt.standing().phase in ("ended", "lost", "not_started"):
+            raise Gone(f"attempt {attempt.number} of job {job_id} does not run here")
+        if pod is None or not standing.is_running(pod):
+            raise Unavailable(f"the pod of job {job_id} does not run yet")
+        command = [*pictures.agent_words(pod), "control", json.dumps(wish)]
+        out = await self._transport.execute(attempt.namespace, pod["metadata"]["name"], "job", command)
+        answer = json.loads(out)
+        if answer.get("gone"):
+            raise Gone(f"attempt {attempt.number} of job {job_id} has ended")
+        if answer.get("error") == "not running":
+            raise Unavailable(f"the script of job {job_id} does not run yet")
+        if "error" in answer:
+            raise BridgeError(f"the monitor of job {job_id} refused {wish['do']}: {answer['error']}")
+
+    async def remind(self, attempt: Attempt) -> None:
+        """Say by another way that the pod is to end: a signal that came before the agent could hear it is lost."""
+        with contextlib.suppress(BridgeError):
+            await self.ask(attempt, {"do": "stop", "why": "cancel"})
 
     async def take_back(self, attempt: Attempt) -> None:
         """Before it has a pod. In a wave the others go on: its pod is ended as soon as it is seen."""
@@ -44,9 +67,9 @@ class Ender:
             attempt.is_nothing_left = True
         self._book.tell(attempt)
 
-    async def give_up(self, attempt: Attempt, why: str) -> None:
+    async def give_up(self, attempt: Attempt, why: str, hindrance: standing.Hindrance = "") -> None:
         """Its place is given back; whether it had begun meanwhile its pod will tell."""
-        attempt.given_up = why
+        attempt.given_up, attempt.hindrance = why, hindrance
         if attempt.first_pod is not None:
             await self.end_pods(attempt)
         else:

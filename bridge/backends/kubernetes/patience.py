@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 
+from adapters.kubernetes import standing
 from adapters.kubernetes.profile import Profile
 from bridge.backends.kubernetes import pictures
 from bridge.backends.kubernetes.attempts import Attempt
@@ -33,16 +34,21 @@ class Patience:
 
     async def _look(self, attempt: Attempt) -> None:
         """Give up what waits too long, and take what its node took along for lost."""
-        if attempt.given_up or attempt.stop_asked or attempt.key not in self._book.attempts:
+        if attempt.key not in self._book.attempts:
             return
         now = asyncio.get_running_loop().time()
+        pod = attempt.first_pod
+        if pod is not None and standing.is_deleted(pod) and standing.is_running(pod) and attempt.reminds(now):
+            await self._ender.remind(attempt)
+        if attempt.given_up or attempt.stop_asked:
+            return
         profile = self._profile_at(attempt)
         # A Job that Kueue holds back has no pods, for as long as Kueue likes.
         is_queued = profile.queue is not None and not attempt.pods
         if attempt.standing().phase == "starting" and not attempt.has_run and not is_queued:
-            why = attempt.overdue(now, profile.bind_seconds, profile.patience_seconds)
-            if why:
-                await self._ender.give_up(attempt, why)
+            overdue = attempt.overdue(now, profile.bind_seconds, profile.patience_seconds)
+            if overdue is not None:
+                await self._ender.give_up(attempt, *overdue)
                 return
         node = attempt.node
         if node is not None and not attempt.lost:

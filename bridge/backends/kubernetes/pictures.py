@@ -29,7 +29,12 @@ def pod(item: Json) -> Json:
 
 
 def event(item: Json) -> Json:
-    return {"metadata": _meta(item), "involvedObject": item["involvedObject"], "message": item.get("message", "")}
+    return {
+        "metadata": _meta(item),
+        "involvedObject": item["involvedObject"],
+        "reason": item.get("reason", ""),
+        "message": item.get("message", ""),
+    }
 
 
 def node(item: Json) -> Json:

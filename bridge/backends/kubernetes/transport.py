@@ -236,6 +236,8 @@ class Transport:
                 for line in whole:
                     if line:
                         yield line
+        except aiohttp.SocketTimeoutError:
+            return  # nothing happened for long, or the connection is dead: asked for anew
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unavailable(f"a stream of the Kubernetes API broke off: {_text_of(error)}") from error
         finally:

@@ -51,14 +51,18 @@ class Watch:
                 (f"/api/v1/namespaces/{namespace}/pods", self._ours, pictures.pod, self._on_pod),
             ):
                 self._reflect(path, {"labelSelector": query}, keep, on_change)
-            # Quotas, Pod Security and webhooks refuse pods of a Job, and only events tell of it.
-            self._reflect(
-                f"/api/v1/namespaces/{namespace}/events",
-                {"fieldSelector": "involvedObject.kind=Job,reason=FailedCreate"},
-                pictures.event,
-                self._on_event,
-                is_needed=False,
-            )
+            # Quotas, Pod Security and webhooks refuse pods of a Job, volumes cannot be mounted: only events tell of it.
+            for selector, on_event in (
+                ("involvedObject.kind=Job,reason=FailedCreate", self._on_refusal),
+                ("involvedObject.kind=Pod,reason=FailedMount", self._on_trouble),
+            ):
+                self._reflect(
+                    f"/api/v1/namespaces/{namespace}/events",
+                    {"fieldSelector": selector},
+                    pictures.event,
+                    on_event,
+                    is_needed=False,
+                )
         self.nodes = self._reflect("/api/v1/nodes", {}, pictures.node, self._on_node, is_needed=False)
 
     def _reflect(self, path: str, query: Json, keep: Any, on_change: Any, *, is_needed: bool = True) -> Reflector:
@@ -152,14 +156,22 @@ class Watch:
             attempt.is_nothing_left = True
         self._book.tell(attempt)
 
-    def _on_event(self, key: str, event: Json, is_gone: bool) -> None:
+    def _on_refusal(self, key: str, event: Json, is_gone: bool) -> None:
         """The Job controller could not make a pod: the place is given back, with the cluster's own sentence."""
         if is_gone:
             return
         for attempt in self._book.at((event["metadata"]["namespace"], event["involvedObject"]["name"])):
             if attempt.first_pod is None and not attempt.given_up:
                 attempt.why = event["message"]
-                self._tasks.spawn(self._ender.give_up(attempt, event["message"]))
+                hindrance: standing.Hindrance = "room" if "exceeded quota" in attempt.why else ""
+                self._tasks.spawn(self._ender.give_up(attempt, attempt.why, hindrance))
+
+    def _on_trouble(self, key: str, event: Json, is_gone: bool) -> None:
+        uid = event["involvedObject"].get("uid")
+        for attempt in [] if is_gone else self._book.attempts.values():
+            if uid in attempt.pods:
+                attempt.troubles[uid] = f"{event['reason']}: {event['message']}"
+                self._book.tell(attempt)
 
     def _on_node(self, key: str, node: Json, is_gone: bool) -> None:
         self._book.tell_nodes()
