@@ -1,10 +1,11 @@
 """From the options that count to the request: fields filled, several options put together into one."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from adapters.slurm import arrayspec, dependency, export, values
+from adapters.slurm import arrayspec, choices, dependency, export, values
 from adapters.slurm.chosen import Chosen, Fields
 from adapters.slurm.occurrences import fatal
 from bridge.core import constraint
@@ -36,6 +37,8 @@ def _component(chosen: Chosen) -> tuple[Component, str]:
     nodes = _value(special, "nodes", values.Nodes)
     if nodes is not None:
         said = _add_nodes(nodes, fields)
+    if nodes is not None or shape is not None:
+        _count_places(fields)
     for kind, name in _MEMORY_FIELDS.items():
         if kind in special:
             fields[name] = special[kind].value
@@ -104,6 +107,16 @@ def _add_nodes(nodes: values.Nodes, fields: dict[str, Any]) -> str:
         most = None if most is None else min(most, tasks)
     fields.update(nodes_min=least, nodes_max=most, node_sizes=nodes.sizes if not said else None)
     return said
+
+
+_SHAPE_FIELDS = ("sockets_per_node", "cores_per_socket", "threads_per_core")
+
+
+def _count_places(fields: dict[str, Any]) -> None:
+    """Without -n sbatch asks for a task on each place of the shape that was given with -N or by -B."""
+    given = [fields[name] for name in _SHAPE_FIELDS if fields.get(name) is not None]
+    if given and fields.get("tasks") is None and fields.get("tasks_per_node") is None:
+        fields["tasks"] = (fields.get("nodes_min") or 1) * math.prod(given)
 
 
 _NOT_PER_TASK = frozenset({"mem", "node", "energy", "billing", "fs", "vmem", "pages", "bb"})
@@ -208,6 +221,13 @@ def _shown(text: str | None) -> str:
     return text if text is not None else "1"
 
 
+_SPELLED: Mapping[str, Callable[[str | None], str]] = {
+    "profile": lambda text: choices.profile_text(text or ""),
+    "cpu-freq": lambda text: choices.cpu_freq_text(text or ""),
+}
+"""Options that the job sees in Slurm's spelling, not in the user's."""
+
+
 def _signal(option: values.SignalOption) -> SignalWish:
     if option.reservation_only:
         raise Refused("--signal=R: needs preemption", code="preemption_off", field="signal")
@@ -217,7 +237,7 @@ def _signal(option: values.SignalOption) -> SignalWish:
 def _exports(chosen: Chosen) -> list[tuple[str, str]]:
     """SLURM_ variables that are the option's text; those of sizes are worked out when the job starts."""
     found = [
-        (one.option.exports, _shown(one.text))
+        (one.option.exports, _SPELLED.get(one.option.name, _shown)(one.text))
         for place in (chosen.recorded, chosen.special, chosen.component)
         for one in place.values()
         if one.option.exports

@@ -1,5 +1,6 @@
 """Values of sbatch's options that are words out of a fixed set, and what is made of them."""
 
+import re
 from typing import Literal
 
 from adapters.slurm.values import BadValue, leading_integer
@@ -126,6 +127,15 @@ def profile(text: str) -> str:
     return text
 
 
+def profile_text(text: str) -> str:
+    """As the job sees it: `Energy,Task`."""
+    words = set(text.lower().split(","))
+    if "all" in words:
+        words = set(_PROFILE_NAMES)
+    return ",".join(shown for word, shown in _PROFILE_NAMES.items() if word in words) or "None"
+
+
+_PROFILE_NAMES = {"energy": "Energy", "lustre": "Lustre", "network": "Network", "task": "Task"}
 _FREQUENCY_KINDS = ("task", "energy", "network", "filesystem")
 
 
@@ -155,7 +165,21 @@ def cpu_freq(text: str) -> str:
     for word, allowed in ((low, _CPU_SPEEDS + _GOVERNORS), (high, _CPU_SPEEDS), (governor, _GOVERNORS)):
         if word and word not in allowed and not (word.isdigit() and word != governor):
             raise BadValue('unrecognized --cpu-freq argument "VALUE"\nInvalid --cpu-freq argument', word)
+        if word in _GOVERNORS and word not in _ALLOWED_GOVERNORS:
+            raise BadValue("governor of VALUE is not allowed in slurm.conf\nInvalid --cpu-freq argument", word)
     return text
+
+
+_ALLOWED_GOVERNORS = ("ondemand", "performance", "userspace")
+"""Slurm's default for a site that says nothing."""
+
+
+def cpu_freq_text(text: str) -> str:
+    """As the job sees it: `Low-High:Performance`, numbers as they are."""
+    return re.sub("[a-z]+[0-9]*", lambda word: _SPELLED_SPEEDS.get(word[0], word[0].capitalize()), text.lower())
+
+
+_SPELLED_SPEEDS = {"ondemand": "OnDemand", "userspace": "UserSpace"}
 
 
 def gpu_freq(text: str) -> str:

@@ -4,6 +4,7 @@ A format is compiled once, so that thousands of rows cost one %-operation each. 
 is the commands' business: they hand in tables of `Column`.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -11,6 +12,8 @@ from typing import Generic, TypeVar
 Row = TypeVar("Row")
 
 DEFAULT_LONG_WIDTH = 20
+_NEGATIVE_WIDTH = re.compile(r"-[0-9]+")
+"""`jobid:-8`: as wide as its value, and a blank."""
 WIDEST = 10_000
 """Widths above it are cut to it: a format comes from outside and must not make rows of gigabytes."""
 
@@ -43,7 +46,26 @@ class Printer(Generic[Row]):
     def lines(self, rows: Iterable[Row]) -> list[str]:
         template = self.template
         values = tuple(cell.column.value for cell in self.cells)
-        return [template % tuple([value(row) for value in values]) for row in rows]
+        lines = []
+        for row in rows:
+            shown = tuple([value(row) for value in values])
+            line = template % shown
+            lines.append(line if line.isascii() else _by_bytes(template, shown))
+        return lines
+
+
+def _by_bytes(template: str, values: tuple[str, ...]) -> str:
+    """Slurm's widths count bytes: a letter of two takes two places, and may be cut in its middle."""
+    return as_bytes(template, lambda shown: shown % tuple(map(_one_a_byte, values)))
+
+
+def as_bytes(text: str, work: Callable[[str], str]) -> str:
+    """What `work` makes of a text with one character for each byte, as text again."""
+    return work(_one_a_byte(text)).encode("latin-1").decode("utf-8", "surrogateescape")
+
+
+def _one_a_byte(text: str) -> str:
+    return text.encode("utf-8", "surrogateescape").decode("latin-1")
 
 
 def compile_letters(
@@ -99,12 +121,14 @@ def compile_names(text: str, names: Mapping[str, Column[Row]]) -> tuple[Printer[
     bad: list[str] = []
     for piece in filter(None, text.split(",")):
         name, colon, rest = piece.partition(":")
-        column = names.get(name.strip().lower())
+        column = names.get(name.lower())
         if column is None:
             bad.append(name)
             continue
         right, width, suffix = False, DEFAULT_LONG_WIDTH, ""
-        if colon:
+        if colon and (negative := _NEGATIVE_WIDTH.match(rest)):
+            width, suffix = 0, " " + rest[negative.end() :]
+        elif colon:
             right, width, letter, rest_of_suffix = _split_letter(rest)
             suffix = letter + rest_of_suffix
         cells.append(Cell(column, width, right, suffix))

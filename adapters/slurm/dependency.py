@@ -5,7 +5,7 @@ Whether a target exists, and whether an id is a whole array, is the service's bu
 
 from collections.abc import Sequence
 
-from bridge.core import dag
+from bridge.core import dag, indexset
 from bridge.core.errors import Refused
 
 _KINDS = {kind.value: kind for kind in dag.Kind}
@@ -20,18 +20,31 @@ def parse(text: str) -> dag.Dependency | None:
     any_of = "?" in text
     if any_of and "," in text:
         raise _refused(text, "either commas (all must hold) or question marks (one is enough), not both")
-    clauses: list[dag.Clause] = []
-    for part in text.split("?" if any_of else ","):
+    clauses: dict[tuple[object, ...], dag.Clause] = {}
+    for part in _parts(text, "?" if any_of else ","):
         for clause in _clauses(part, text):
-            if clause not in clauses:
-                clauses.append(clause)
-    return dag.Dependency(tuple(clauses), any_of)
+            # Of the same job named twice the first counts, its delay too.
+            clauses.setdefault((clause.kind, clause.job_id, clause.task, clause.whole_array), clause)
+    return dag.Dependency(tuple(clauses.values()), any_of)
+
+
+def _parts(text: str, separator: str) -> list[str]:
+    """At separators outside the brackets of array tasks."""
+    parts = [""]
+    for piece in text.split(separator):
+        if parts[-1].count("[") > parts[-1].count("]"):
+            parts[-1] += separator + piece
+        else:
+            parts.append(piece)
+    return parts[1:]
 
 
 def _clauses(part: str, text: str) -> list[dag.Clause]:
     word, colon, rest = part.partition(":")
     if not colon and word[:1].isdigit():
-        return [_target(dag.Kind.AFTER_ANY, word, text)]
+        return _targets(dag.Kind.AFTER_ANY, word, text)
+    if word.lower() == "expand" and rest:
+        raise Refused("a job cannot be expanded by another", code="not_supported", field="dependency")
     kind = _KINDS.get(word.lower())
     if kind is None:
         raise _refused(text, f"{word!r} is no kind of dependency")
@@ -41,21 +54,38 @@ def _clauses(part: str, text: str) -> list[dag.Clause]:
         return [dag.Clause(kind)]
     if not colon:
         raise _refused(text, f"{word} needs a job id")
-    return [_target(kind, target, text) for target in rest.split(":")]
+    return [clause for target in rest.split(":") for clause in _targets(kind, target, text)]
 
 
-def _target(kind: dag.Kind, word: str, text: str) -> dag.Clause:
-    """`12`, `12_3`, `12_*`, each with `+minutes`"""
-    target, plus, delay = word.strip(" ").partition("+")
+def _targets(kind: dag.Kind, word: str, text: str) -> list[dag.Clause]:
+    """`12`, `12_3`, `12_*`, `12_[1-3,5]`, each with `+minutes`"""
+    target, plus, delay = word.lstrip(" ").partition("+")
     job, underscore, task = target.partition("_")
     whole = underscore != "" and task == "*"
     if not _is_number(job) or int(job) == 0:
         raise _refused(text, f"{job!r} is no job id")
-    if underscore and not whole and not _is_number(task):
-        raise _refused(text, f"{task!r} is no task of an array")
-    if plus and not _is_number(delay):
+    if plus and (not _is_number(delay) or int(delay) == 0):
         raise _refused(text, f"{delay!r} is no number of minutes")
-    return dag.Clause(kind, int(job), int(task) if underscore and not whole else None, int(delay) if plus else 0, whole)
+    minutes = int(delay) if plus else 0
+    if not underscore or whole:
+        return [dag.Clause(kind, int(job), None, minutes, whole)]
+    return [dag.Clause(kind, int(job), index, minutes) for index in _tasks(task, text)]
+
+
+_MOST_TASKS = 1000
+
+
+def _tasks(task: str, text: str) -> list[int]:
+    if _is_number(task):
+        return [int(task)]
+    if task.startswith("[") and task.endswith("]"):
+        try:
+            chosen = indexset.parse(task[1:-1])
+        except ValueError:
+            chosen = indexset.IndexSet()
+        if 0 < len(chosen) <= _MOST_TASKS:
+            return list(chosen)
+    raise _refused(text, f"{task!r} is no task of an array")
 
 
 def _is_number(text: str) -> bool:

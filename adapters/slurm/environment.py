@@ -25,6 +25,8 @@ def for_batch(job: Job, nodes: Sequence[Share], user: User, site: Site, submitte
     environment.update(_of_job(job, nodes, user, site))
     environment.update(_of_options(job, site))
     environment.update(array_variables(job))
+    if "SLURM_CPUS_PER_TASK" in submitted and job.request.component.cpus_per_task is None:
+        environment["SLURM_CPUS_PER_TASK"] = "1"  # not that of the job in which sbatch was called
     environment["ENVIRONMENT"] = "BATCH"
     environment.setdefault("TMPDIR", "/tmp")  # noqa: S108  # Slurm's own default
     return environment
@@ -95,8 +97,6 @@ def _of_job(job: Job, nodes: Sequence[Share], user: User, site: Site) -> dict[st
         found["SLURM_JOB_RESERVATION"] = request.reservation
     if request.component.licenses:
         found["SLURM_JOB_LICENSES"] = request.component.licenses
-    if request.wckey:
-        found["SLURM_WCKEY"] = request.wckey
     if job.restarts:
         found["SLURM_RESTART_COUNT"] = str(job.restarts)
     return found

@@ -50,6 +50,7 @@ ERRORS: dict[str, tuple[int, str]] = {
     "invalid_time_min": (2124, "Invalid time-min specification (exceeds job's time or other limits)"),
     "environment_missing": (2127, "Environment is missing in job"),
     "preemption_off": (2179, "Preemption is required but is disabled on this system"),
+    "not_supported": (2036, "Requested operation not supported on this system"),
     "unavailable": (1800, "Unable to contact slurm controller (connect failure)"),
 }
 

@@ -41,10 +41,20 @@ def apply(export: str | None, environ: Mapping[str, str], *, get_user_env: bool 
     return Exported(kept, True, told + login)
 
 
+def complaint(export: str | None) -> str:
+    """What sbatch says of a quote that is not closed; it goes on as if the quote ended with the text."""
+    items, quote = _read(export or "")
+    return f"Improperly formed environment variable ({items[-1]})" if quote else ""
+
+
 def _split(text: str) -> list[str]:
-    """At commas outside quotes; the quotes stay."""
+    return _read(text)[0]
+
+
+def _read(text: str) -> tuple[list[str], str]:
+    """(the text at commas outside quotes; the quotes stay, the quote that is open at its end)"""
     if '"' not in text and "'" not in text:
-        return text.split(",")
+        return text.split(","), ""
     items, begin, quote = [], 0, ""
     for at, character in enumerate(text):
         if quote:
@@ -55,7 +65,7 @@ def _split(text: str) -> list[str]:
             items.append(text[begin:at])
             begin = at + 1
     items.append(text[begin:])
-    return items
+    return items, quote
 
 
 def from_file(content: bytes) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import signal
 from functools import lru_cache
+from pathlib import PurePosixPath
 
 from adapters.slurm import arrayspec, durations
 from bridge.core.indexset import IndexSet
@@ -118,12 +119,24 @@ def shows_reason(job: Job) -> bool:
 
 
 def partition_text(job: Job, site: Site) -> str:
-    """A waiting job shows all partitions that it may run in, those of higher tier first."""
+    """A waiting job shows all partitions that it may run in: those of higher tier first, once it may be scheduled."""
     asked = job.request.component.partitions
     if len(asked) < 2 or job.state not in WAITING:
         return job.partition
+    if job.priority == 0:  # held: nobody has looked at it yet
+        return ",".join(asked)
     known = {partition.name: partition.priority_tier for partition in site.partitions}
     return ",".join(sorted(asked, key=lambda name: -known.get(name, 0)))
+
+
+def output_pattern(job: Job, path: str | None) -> str:
+    """As asked for, with the working directory before it, and what it stands for (`%j`) left in. Empty: not given."""
+    return str(PurePosixPath(job.request.working_directory) / path) if path else ""
+
+
+def standard_output_pattern(job: Job) -> str:
+    default = "slurm-%A_%a.out" if job.request.array is not None else "slurm-%j.out"
+    return output_pattern(job, job.request.files.stdout) or default
 
 
 def run_seconds(job: Job, now: float) -> float:

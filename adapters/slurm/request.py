@@ -259,6 +259,8 @@ def _finish(
     try:
         components, warned = assembly.components_of([one for _, one in parts])
         exported = assembly.environment_of(chosen, call.environ)
+        if "export" in chosen.special and (complaint := export.complaint(chosen.special["export"].text)):
+            said += f"sbatch: error: {complaint}\n"
         request = assembly.request_of(
             chosen, components, exported, program, name, site.max_array_size, _submitted(call, chosen), call.user
         )

@@ -4,22 +4,37 @@ Accounting here is the state database itself, so nothing lags behind.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from adapters.slurm import durations, hostlist, sacct_fields, sacct_help, selectors, states, timespec, values
+from adapters.slurm import (
+    columns,
+    durations,
+    hostlist,
+    jobfacts,
+    sacct_fields,
+    sacct_filters,
+    sacct_help,
+    selectors,
+    states,
+    timespec,
+    values,
+)
 from adapters.slurm.answer import ANNOUNCEMENT, Answer, getopt_refusal
 from adapters.slurm.command_line import BadCommandLine, Grammar, Option, Read
 from adapters.slurm.data import Wish, wish
 from adapters.slurm.sacct_fields import Row
+from adapters.slurm.sacct_filters import Filters
 from adapters.slurm.selectors import Selected
 from adapters.slurm.squeue_columns import View
 from adapters.slurm.steprows import Step
+from bridge.core.accounting import Book
 from bridge.core.indexset import IndexSet
 from bridge.core.job import WAITING, Job, JobState
 
 DEFAULT_FIELDS = "jobid,jobname,partition,account,alloccpus,state,exitcode"
 BRIEF_FIELDS = "jobid,state,exitcode"
+_NO_BOOK = Book()
 
 _GRAMMAR = Grammar(
     [
@@ -93,9 +108,13 @@ class Query:
     wckeys: tuple[str, ...] | None = None
     groups: tuple[str, ...] | None = None
     nodes: tuple[str, ...] | None = None
+    filters: Filters = field(default_factory=Filters)
     states: frozenset[JobState] | None = None
     since: float = 0.0
     until: float | None = None
+    truncates: bool = False
+    """-T: times are cut to the window."""
+    now: float = 0.0
     allocations_only: bool = False
     expand_arrays: bool = False
     header: bool = True
@@ -128,13 +147,18 @@ def read(
     for name, text in sacct_help.TEXTS.items():
         if line.has(name):
             return Answer(text)
+    if line.has("completion") or line.has("file"):
+        return Answer(stderr="Slurm job completion is disabled\n", exit_code=1)
     data = wish("sacct", line.given)
     if isinstance(data, Answer):
         return data
     chosen = _fields(line, environ)
     if isinstance(chosen, Answer):
         return chosen
-    query: Query | Answer = Query(chosen, data=data)
+    filters = sacct_filters.read(line)
+    if isinstance(filters, Answer):
+        return filters
+    query: Query | Answer = Query(chosen, filters=filters, data=data)
     for step in (_read_jobs, _read_people, _read_window, _read_form):
         if isinstance(query, Answer):
             return query
@@ -165,11 +189,11 @@ def _fatal(text: str) -> Answer:
 
 
 def _fields(line: Read, environ: Mapping[str, str]) -> tuple[sacct_fields.Chosen, ...] | Answer:
-    texts = [value or "" for name, value in line.given if name == "format"]
-    if line.has("brief"):
-        texts.insert(0, BRIEF_FIELDS)
+    if line.has("long") and line.has("format"):
+        return _fatal("Options -o(--format) and -l(--long) are mutually exclusive. Please remove one and retry.")
+    texts = [BRIEF_FIELDS if name == "brief" else value or "" for name, value in line.given if name in _CHOOSE_FIELDS]
     if line.has("long"):
-        texts.insert(0, sacct_fields.LONG)
+        texts.append(sacct_fields.LONG)
     if not texts:
         texts = [environ.get("SACCT_FORMAT") or DEFAULT_FIELDS]
     chosen: list[sacct_fields.Chosen] = []
@@ -180,7 +204,11 @@ def _fields(line: Read, environ: Mapping[str, str]) -> tuple[sacct_fields.Chosen
         if found is None:
             return _error(f'Invalid field requested: "{word.strip().partition("%")[0]}"')
         chosen += found
-    return tuple(chosen)
+    last = {one.name: one for one in chosen}  # a field named twice has one width, the last that was given
+    return tuple(last[one.name] for one in chosen)
+
+
+_CHOOSE_FIELDS = frozenset({"format", "brief"})
 
 
 def _read_jobs(
@@ -265,12 +293,23 @@ def _read_window(
     if until is None and wanted is not None and "starttime" in times:
         # A state without an end of the window means: in that state at its start.
         until = since
-    return replace(query, states=None if wanted is None else frozenset(wanted), since=since, until=until)
+    end = clock.now if until is None else until
+    if int(since) > int(end):
+        window = f"Start time ({clock.stamp(since)}) requested is after end time ({clock.stamp(end)})."
+        return _error(window)
+    chosen = None if wanted is None else frozenset(wanted)
+    return replace(query, states=chosen, since=since, until=until, truncates=line.has("truncate"), now=clock.now)
 
 
 def _read_form(
     query: Query, line: Read, environ: Mapping[str, str], clock: durations.Clock, uid: int, uid_of: _UidOf
 ) -> Query | Answer:
+    for name, what in (("batch-script", "scripts"), ("env-vars", "environment")):
+        if line.has(name) and query.jobs is None:
+            text = f"When requesting job {what} you must also request specific jobs with the '-j' option."
+            return _fatal(text)
+    if line.has("env-vars"):
+        return _error("the environments of jobs are not kept for accounting here")
     unit = (line.last("units") or "").upper()
     if line.has("units") and (len(unit) != 1 or unit not in "KMGTP"):
         return Answer(
@@ -296,7 +335,7 @@ def _read_form(
 # ── rows ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def narrowed(query: Query, job: Job, group_of: Callable[[int], str]) -> Job | None:
+def narrowed(query: Query, job: Job, group_of: Callable[[int], str], book: Book = _NO_BOOK) -> Job | None:
     """The job, or what the query leaves of an array's record; None: filtered out."""
     request = job.request
     if query.partitions is not None and not {job.partition, *request.component.partitions} & set(query.partitions):
@@ -304,6 +343,8 @@ def narrowed(query: Query, job: Job, group_of: Callable[[int], str]) -> Job | No
     if query.wckeys is not None and (request.wckey or "") not in query.wckeys:
         return None
     if query.groups is not None and not {str(request.gid), group_of(request.gid)} & set(query.groups):
+        return None
+    if not query.filters.match(job, sacct_fields.association_id(job, book)):
         return None
     if not _in_window(query, job):
         return None
@@ -318,6 +359,11 @@ def narrowed(query: Query, job: Job, group_of: Callable[[int], str]) -> Job | No
 
 def _in_window(query: Query, job: Job) -> bool:
     since, until = query.since, query.until if query.until is not None else float("inf")
+    if query.jobs is None and (query.states is None or job.state in WAITING):
+        # Accounting looks for what could start in the window: not for what is held, or waits for others or its hour.
+        eligible = job.started_at if job.state not in WAITING and job.started_at else jobfacts.eligible_at(job)
+        if eligible is None or eligible > (query.now if query.until is None else until):
+            return False
     if query.states is None:
         return job.submitted_at <= until and (job.ended_at is None or job.ended_at >= since)
     if job.ended_at is not None and since <= job.ended_at <= until and job.state in query.states:
@@ -357,8 +403,10 @@ def _step_chosen(query: Query, row: Row) -> bool:
     return any(one.step == name for one in mine)
 
 
-def render(query: Query, rows: Sequence[Row], view: View) -> Answer:
-    by_name = sacct_fields.values(view, query.unit)
+def render(query: Query, rows: Sequence[Row], view: View, book: Book = _NO_BOOK) -> Answer:
+    if query.truncates:
+        rows = [_truncated(query, row) for row in rows]
+    by_name = sacct_fields.values(view, query.unit, book)
     readers = [by_name[chosen.name.lower()] for chosen in query.fields]
     if query.delimiter is not None:
         end = query.delimiter if query.ends_with_delimiter else ""
@@ -375,6 +423,15 @@ def render(query: Query, rows: Sequence[Row], view: View) -> Answer:
     return Answer("".join(f"{line}\n" for line in lines))
 
 
+def _truncated(query: Query, row: Row) -> Row:
+    """A job's own times, within the window."""
+    job, until = row.job, query.now if query.until is None else query.until
+    if job.started_at is None:
+        return row
+    ended = until if job.ended_at is None else min(job.ended_at, until)
+    return replace(row, job=replace(job, started_at=max(job.started_at, query.since), ended_at=ended))
+
+
 def _title(chosen: sacct_fields.Chosen) -> str:
     text = chosen.name[: chosen.width]
     return (text.ljust(chosen.width) if chosen.left else text.rjust(chosen.width)) + " "
@@ -383,6 +440,12 @@ def _title(chosen: sacct_fields.Chosen) -> str:
 def _cell(chosen: sacct_fields.Chosen, text: str) -> str:
     """A field of fixed width and a blank; what is too long ends in `+`."""
     width = chosen.width
+    if not text.isascii():  # widths count bytes
+        return columns.as_bytes(text, lambda shown: _fitted(chosen, shown, width))
+    return _fitted(chosen, text, width)
+
+
+def _fitted(chosen: sacct_fields.Chosen, text: str, width: int) -> str:
     if len(text) > width and chosen.name not in sacct_fields.NEVER_CUT:
         text = text[: width - 1] + "+" if width > 0 else ""
     return (text.ljust(width) if chosen.left else text.rjust(width)) + " "

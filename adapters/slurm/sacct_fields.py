@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from adapters.slurm import durations, hostlist, jobfacts, sizes
+from adapters.slurm import durations, hostlist, jobfacts, sacct_filters, sizes
 from adapters.slurm.squeue_columns import View
 from adapters.slurm.steprows import Step
+from bridge.core.accounting import Book
 from bridge.core.job import WAITING, Job, JobState
 from bridge.core.request import UNLIMITED_SECONDS
 
@@ -66,7 +67,7 @@ LONG = (
 )
 """-l"""
 
-_LEFT = frozenset({"JobID", "JobIDRaw"})
+_LEFT = frozenset({"JobID", "JobIDRaw", "DBIndex"})
 
 NEVER_CUT = frozenset({"Elapsed", "CPUTime", "Suspended", "Planned", "AllocCPUS", "NCPUS"})
 """Fields that 25.11 prints whole even where they are wider than their column."""
@@ -93,10 +94,11 @@ def choose(word: str) -> list[Chosen] | None:
     ]
 
 
-def values(view: View, unit: str) -> dict[str, Callable[[Row], str]]:
+def values(view: View, unit: str, book: Book) -> dict[str, Callable[[Row], str]]:
     """Lower-case name → reader. What is measured nowhere here is empty, as in Slurm."""
     readers: dict[str, Callable[[Row], str]] = {name.lower(): _empty for name in WIDTHS}
     readers.update(_identity(view))
+    readers.update(_booked(book))
     readers.update(_times(view))
     readers.update(_sizes(view, unit))
     readers.update(_usage())
@@ -126,7 +128,7 @@ def _identity(view: View) -> dict[str, Callable[[Row], str]]:
         return ".batch" if row.is_batch else "" if row.step is None else f".{row.step.step_id}"
 
     def name(row: Row) -> str:
-        return "batch" if row.is_batch else row.job.request.name if row.step is None else row.step.name
+        return "batch" if row.is_batch else job_name(row.job) if row.step is None else row.step.name
 
     return {
         "jobid": lambda row: jobfacts.display_id(row.job, length) + suffix(row),
@@ -140,12 +142,13 @@ def _identity(view: View) -> dict[str, Callable[[Row], str]]:
         "gid": _of_job(lambda job: str(job.request.gid)),
         "group": _of_job(lambda job: view.group_of(job.request.gid)),
         "qos": _of_job(lambda job: job.request.qos or "normal"),
-        "qosreq": _of_job(lambda job: job.request.qos or ""),
+        "qosreq": _of_job(lambda job: "" if "qos" in job.request.left_open else job.request.qos or ""),
         "priority": _of_job(lambda job: str(job.priority)),
         "state": state,
         "exitcode": exit_code,
         "derivedexitcode": _of_job(lambda job: f"{job.derived_exit_status}:0"),
-        "comment": _of_job(lambda job: job.request.comment or ""),
+        "comment": _of_job(lambda job: (job.request.comment or "") if job.is_final else ""),
+        "flags": _of_job(lambda job: ",".join(sacct_filters.flags_of(job))),
         "systemcomment": _of_job(jobfacts.system_comment),
         "constraints": _of_job(lambda job: job.request.component.constraint or ""),
         "licenses": _of_job(lambda job: job.request.component.licenses or ""),
@@ -157,14 +160,46 @@ def _identity(view: View) -> dict[str, Callable[[Row], str]]:
         "workdir": _of_job(lambda job: job.request.working_directory),
         "submitline": _of_job(jobfacts.submit_line),
         "sluid": _always(lambda job: f"s{job.id:014X}"),
-        "stdout": _of_job(lambda job: job.request.files.stdout or _default_output(job)),
-        "stderr": _of_job(lambda job: job.request.files.stderr or ""),
+        "stdout": _of_job(jobfacts.standard_output_pattern),
+        "stderr": _of_job(lambda job: jobfacts.output_pattern(job, job.request.files.stderr)),
         "stdin": _of_job(lambda job: job.request.files.stdin or "/dev/null"),
     }
 
 
-def _default_output(job: Job) -> str:
-    return "slurm-%A_%a.out" if job.request.array is not None else "slurm-%j.out"
+_LONGEST_NAME = 255
+
+
+def job_name(job: Job) -> str:
+    """As accounting keeps it: without double quotes, no longer than its column; what has no name is an allocation."""
+    kept = job.request.name.replace('"', "`").encode("utf-8", "surrogateescape")[:_LONGEST_NAME]
+    return kept.decode("utf-8", "surrogateescape") or "allocation"
+
+
+def association_id(job: Job, book: Book) -> int:
+    """0: none."""
+    found = book.find(job.request.user, job.request.account or "", job.partition)
+    return 0 if found is None else found.id
+
+
+def _booked(book: Book) -> dict[str, Callable[[Row], str]]:
+    """Numbers that the accounting book has for names."""
+
+    def qos_number(job: Job) -> str:
+        found = book.qos.get(job.request.qos or "normal")
+        return "" if found is None else str(found.id)
+
+    return {
+        "associd": _always(lambda job: str(association_id(job, book) or "")),
+        "qosraw": _of_job(qos_number),
+        "wckeyid": _of_job(lambda job: "0"),
+    }
+
+
+def _placed(row: Row) -> str:
+    """How the tasks of a step lie on its nodes, where nobody said otherwise: one a node as long as there are nodes."""
+    if row.step is None:
+        return "Unknown" if row.is_batch else ""
+    return "Cyclic" if row.step.tasks <= len(row.step.node_list) else "Block"
 
 
 def state(row: Row) -> str:
@@ -343,6 +378,7 @@ def _sizes(view: View, unit: str) -> dict[str, Callable[[Row], str]]:
         "nnodes": node_count,
         "reqnodes": node_count,
         "nodelist": node_list,
+        "layout": _placed,
         "ntasks": tasks,
         "reqcpus": requested_cpus,
         "reqmem": _of_job(requested_memory),
@@ -367,7 +403,20 @@ def _usage() -> dict[str, Callable[[Row], str]]:
             return ""
         return row.step.node_list[0] if row.step is not None and row.step.node_list else row.job.nodes[0].node
 
+    def energy(row: Row) -> str:
+        """Nothing measures it; a job that has run leaves it to its steps."""
+        return "" if row.is_job and row.job.started_at is not None else "0"
+
+    def frequency(row: Row) -> str:
+        return "0" if row.is_batch else "Unknown"
+
     return {
+        "consumedenergy": energy,
+        "consumedenergyraw": energy,
+        "reqcpufreq": frequency,
+        "reqcpufreqgov": frequency,
+        "reqcpufreqmax": frequency,
+        "reqcpufreqmin": frequency,
         "totalcpu": lambda row: durations.cpu_time(sum(seconds(row))),
         "usercpu": lambda row: durations.cpu_time(seconds(row)[0]),
         "systemcpu": lambda row: durations.cpu_time(seconds(row)[1]),

@@ -378,9 +378,15 @@ def _delay_boot(draft: _Draft, value: str) -> None:
 
 def _dependency(draft: _Draft, value: str) -> None:
     try:
-        draft.request["dependency"] = dependency.parse(value)
+        wanted = dependency.parse(value)
     except Refused as bad:
-        raise BadSetting("Job dependency problem for job {}\n") from bad
+        raise BadSetting(_BAD_DEPENDENCY) from bad
+    if wanted is not None and any(clause.job_id == draft.job.id for clause in wanted.clauses):
+        raise BadSetting(_BAD_DEPENDENCY)
+    draft.request["dependency"] = wanted
+
+
+_BAD_DEPENDENCY = "Job dependency problem for job {}\n"
 
 
 def _node_names(text: str) -> tuple[str, ...]:

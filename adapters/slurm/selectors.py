@@ -26,13 +26,13 @@ class Selected:
 
 
 def parse(text: str) -> Selected | None:
-    """None when it is no id."""
+    """None when it is no id. `12_` is the task 0, as C reads a number that is not there."""
     job, dot, step = text.partition(".")
     number, underscore, tasks_text = job.partition("_")
     if not _is_number(number):
         return None
-    tasks = _tasks(tasks_text) if underscore and tasks_text else None
-    if underscore and tasks_text and tasks is None:
+    tasks = _tasks(tasks_text or "0") if underscore else None
+    if underscore and tasks is None:
         return None
     if dot and not (step in ("batch", "extern", "interactive") or _is_number(step)):
         return None

@@ -4,16 +4,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from adapters.slurm import durations, hostlist, jobfacts, selectors, squeue_columns, squeue_help, states
+from adapters.slurm import hostlist, jobfacts, selectors, squeue_columns, squeue_help, squeue_steps, states
 from adapters.slurm.answer import ANNOUNCEMENT, Answer, getopt_refusal
 from adapters.slurm.columns import Printer, compile_letters, compile_names
 from adapters.slurm.command_line import BadCommandLine, Grammar, Option, Read
 from adapters.slurm.data import Asked, Wish, document, wish
 from adapters.slurm.rest import jobs as jobs_data
 from adapters.slurm.selectors import Selected
-from adapters.slurm.steprows import Step
 from bridge.core.indexset import IndexSet
-from bridge.core.job import Job, JobState
+from bridge.core.job import WAITING, Job, JobState
 
 DEFAULT_FORMAT = "%.18i %.9P %.8j %.8u %.2t %.10M %.6D %R"
 LONG_FORMAT = "%.18i %.9P %.8j %.8u %.8T %.10M %.9l %.6D %R"
@@ -87,6 +86,8 @@ class Query:
     step_ids: tuple[str, ...] | None = None
     """`12.0`, `12_3.batch`."""
     one_task_a_row: bool = False
+    one_partition_a_row: bool = False
+    """-P: a waiting job in each partition that it may run in."""
     header: bool = True
     dated: bool = False
     """-l: the date above."""
@@ -188,7 +189,7 @@ def _read_filters(
         for word in _words(users) or ():
             uid = int(word) if word.isascii() and word.isdigit() else asker.uid_of(word)
             if uid is None:
-                query = replace(query, warnings=query.warnings + f"squeue: error: Invalid user: {word}\n")
+                query = replace(query, warnings=query.warnings + f"squeue: error: Invalid user: {word}\n\n")
             else:
                 uids.append(uid)
         query = replace(query, uids=tuple(uids))
@@ -247,14 +248,16 @@ def _read_output(
             return _error(f"--iterate={text}\n")
         iterate = int(text[:9])
     sort = _either(values, "sort", environ, "SQUEUE_SORT") or DEFAULT_SORT
-    for key in sort.split(","):
-        letter = key.lstrip("+-")[:1]
-        if letter and not letter.isalpha():
-            return _error(f"Invalid sort specification: {letter}")
-    letters, names = _format(values, environ)
+    if "format" in values and "Format" in values:
+        return _error("-O (--Format) is incompatible with -o (--format)")
+    if "format" in values and "long" in values:
+        text = "Options -o(--format) and -l(--long) are mutually exclusive. Please remove one and retry."
+        return Answer(stderr=f"squeue: fatal: {text}\n", exit_code=1)
+    letters, names = _format(values, environ, steps="steps" in values)
     return replace(
         query,
         one_task_a_row="array" in values or "SQUEUE_ARRAY" in environ,
+        one_partition_a_row="priority" in values or "SQUEUE_PRIORITY" in environ,
         header="noheader" not in values,
         dated="long" in values,
         start="start" in values,
@@ -268,13 +271,14 @@ def _read_output(
     )
 
 
-def _format(values: Mapping[str, str | None], environ: Mapping[str, str]) -> tuple[str | None, str]:
-    """(letters, names): one of the two. Options win over variables, the later option over the earlier."""
-    for name in reversed(list(values)):
-        if name == "format":
-            return values[name] or "", ""
-        if name == "Format":
-            return None, values[name] or ""
+def _format(values: Mapping[str, str | None], environ: Mapping[str, str], *, steps: bool) -> tuple[str | None, str]:
+    """(letters, names): one of the two. Options win over variables."""
+    if "format" in values:
+        return values["format"] or "", ""
+    if "Format" in values:
+        return None, values["Format"] or ""
+    if steps:
+        return squeue_steps.DEFAULT_FORMAT, ""
     if "start" in values:
         return START_FORMAT, ""
     if "long" in values:
@@ -352,6 +356,8 @@ def shows_starts(query: Query) -> bool:
 def render(query: Query, jobs: Sequence[Job], view: squeue_columns.View) -> Answer:
     """The rows of all jobs given; filtered already."""
     rows = [row for job in jobs for row in _tasks(job)] if query.one_task_a_row else list(jobs)
+    if query.one_partition_a_row:
+        rows = [row for job in rows for row in _partitions(query, job)]
     columns = squeue_columns.make(view)
     printer: Printer[Job]
     if query.letters is not None:
@@ -359,10 +365,15 @@ def render(query: Query, jobs: Sequence[Job], view: squeue_columns.View) -> Answ
     else:
         printer, bad = compile_names(query.long_names, columns.by_name)
     errors = query.warnings + "".join(f"squeue: error: Invalid job format specification: {word}\n" for word in bad)
-    _sort(rows, query.sort, columns, view)
     lines = [view.clock.banner()] if query.dated and query.header else []
     if query.header:
         lines.append(printer.header())
+    letters = (key.lstrip("+-")[:1] for key in query.sort.split(","))
+    unknown = next((letter for letter in letters if letter and letter not in SORT_LETTERS), None)
+    if unknown is not None:
+        errors += f"squeue: error: Invalid sort specification: {unknown}\n"
+        return Answer("".join(f"{line}\n" for line in lines), errors, 1)
+    _sort(rows, query.sort, columns, view)
     lines += printer.lines(rows)
     return Answer("".join(f"{line}\n" for line in lines), errors)
 
@@ -372,6 +383,23 @@ def _tasks(job: Job) -> list[Job]:
     if not job.waiting:
         return [job]
     return [replace(job, array_id=job.id, task_index=index, waiting=None, revision=0) for index in job.waiting]
+
+
+def _partitions(query: Query, job: Job) -> list[Job]:
+    """A waiting job once for each partition, of those that were asked for."""
+    asked = job.request.component.partitions
+    if len(asked) < 2 or job.state not in WAITING:
+        return [job]
+    named = [name for name in asked if query.partitions is None or name in query.partitions]
+    alone = [replace(job.request.component, partitions=(name,)) for name in named]
+    return [
+        replace(job, partition=name, request=replace(job.request, components=(component,)))
+        for name, component in zip(named, alone, strict=True)
+    ]
+
+
+SORT_LETTERS = frozenset("bcdefghijlmnptuvzBCDGHIJLMNOPQSTUV")
+"""What -S knows: not every letter of -o."""
 
 
 def _sort(rows: list[Job], keys: str, columns: squeue_columns.Columns, view: squeue_columns.View) -> None:
@@ -412,32 +440,3 @@ _SORT_KEYS: dict[str, Callable[[Job], Any]] = {
     "C": lambda job: sum(share.cpus for share in job.nodes) or job.request.component.tasks or 1,
 }
 """Keys whose order is not that of their text."""
-
-
-# ── steps ─────────────────────────────────────────────────────────────────────────────────────────
-
-_STEP_TEMPLATE = "%15.15s %8.8s %9.9s %8.8s %9.9s %s"
-
-
-def render_steps(query: Query, jobs: Sequence[Job], steps: Sequence[Step], clock: durations.Clock) -> Answer:
-    """-s: what runs inside the jobs: the steps of srun, and the batch script as `12.batch`."""
-    lines = [clock.banner()] if query.dated and query.header else []
-    if query.header:
-        lines.append(_STEP_TEMPLATE % ("STEPID", "NAME", "PARTITION", "USER", "TIME", "NODELIST"))
-    for job in jobs:
-        if not job.nodes or job.started_at is None or job.is_final:
-            continue
-        rows = [
-            (str(step.step_id), step.name, step.started_at, step.node_list)
-            for step in steps
-            if step.key == job.key and step.attempt == job.attempt and step.ended_at is None
-        ]
-        rows.append(("batch", "batch", job.started_at, (job.nodes[0].node,)))
-        for step_id, name, since, nodes in rows:
-            shown = f"{jobfacts.display_id(job)}.{step_id}"
-            if query.step_ids is not None and shown not in query.step_ids:
-                continue
-            elapsed = durations.short(max(0, int(clock.now) - int(since)))
-            values = (shown, name, job.partition, job.request.user, elapsed, hostlist.compress(list(nodes)))
-            lines.append(_STEP_TEMPLATE % values)
-    return Answer("".join(f"{line}\n" for line in lines), query.warnings)

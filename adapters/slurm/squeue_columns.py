@@ -237,18 +237,13 @@ def _entries(view: View) -> list[_Entry]:
         _Entry("", ("ReqSwitch",), "REQ_SWITCH", _constant("0")),
         _Entry("", ("Requeue",), "REQUEUE", lambda j: "0" if j.request.requeue is False else "1"),
         _Entry("", ("RestartCnt",), "RESTART_COUNT", lambda j: str(j.restarts)),
-        _Entry("", ("StdErr",), "STDERR", lambda j: j.request.files.stderr or _ABSENT),
+        _Entry("", ("StdErr",), "STDERR", lambda j: jobfacts.output_pattern(j, j.request.files.stderr) or _ABSENT),
         _Entry("", ("StdIn",), "STDIN", lambda j: j.request.files.stdin or "/dev/null"),
-        _Entry("", ("StdOut",), "STDOUT", _standard_output),
+        _Entry("", ("StdOut",), "STDOUT", jobfacts.standard_output_pattern),
         _Entry("", ("system_comment",), "SYSTEM_COMMENT", lambda j: jobfacts.system_comment(j) or _ABSENT),
         _Entry("", ("Wait4Switch",), "WAIT4SWITCH", _constant("0:00")),
         *(_Entry("", (name,), title, _constant(text)) for name, title, text in _NOT_OF_THIS_SITE),
     ]
-
-
-def _standard_output(job: Job) -> str:
-    default = "slurm-%A_%a.out" if job.request.array is not None else "slurm-%j.out"
-    return job.request.files.stdout or default
 
 
 _NOT_OF_THIS_SITE = (
@@ -268,7 +263,7 @@ _NOT_OF_THIS_SITE = (
     ("SiblingsActive", "ACTIVE_SIBLINGS", "NA"),
     ("SiblingsActiveRaw", "ACTIVE_SIBLINGS_RAW", "NA"),
     ("SiblingsViable", "VIABLE_SIBLINGS", "NA"),
-    ("SiblingsViableRaw", "VIABLE_SIBLINGS_RAW", "NA"),
+    ("SiblingsViableRaw", "VIALBLE_SIBLINGS_RAW", "NA"),
     ("SPerBoard", "SOCKETS_PER_BOARD", "0"),
     ("tres-bind", "TRES_BIND", "N/A"),
     ("tres-freq", "TRES_FREQ", "N/A"),

@@ -92,5 +92,5 @@ _NAMES = {
 
 def matching(name: str) -> frozenset[JobState] | None:
     """The states that a name of squeue -t or sacct -s stands for; None: no such name."""
-    full = _NAMES.get(name.strip().lower())
+    full = _NAMES.get(name.lower())
     return None if full is None else _MATCHES[full]

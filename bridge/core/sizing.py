@@ -3,7 +3,6 @@
 By the rules of sbatch's manual page and as recorded of 25.11. Pure; knows nothing of which nodes exist.
 """
 
-import math
 from dataclasses import dataclass
 
 from bridge.core.nodes import Partition
@@ -66,13 +65,12 @@ def size_of(component: Component, partition: Partition | None = None) -> Size:
         nodes_min = -(-component.tasks // component.tasks_per_node)
     if component.nodes_min is None and len(component.node_list) > nodes_min:
         nodes_min = min(len(component.node_list), component.tasks or len(component.node_list))
-    board = _board(component)
     if counted is not None:
         tasks = counted
     elif component.tasks_per_node:
         tasks = nodes_min * component.tasks_per_node
     else:
-        tasks = nodes_min * board
+        tasks = nodes_min
     cpus = nodes_min if component.overcommit else max(tasks * cpus_per_task, nodes_min)
     per_node = max(cpus_per_task, component.cpus_per_node_min or 1)
     if component.tasks_per_node:
@@ -110,12 +108,6 @@ def _tasks(component: Component, gpus: int) -> tuple[int | None, bool]:
     if component.tasks_per_gpu and gpus:
         return gpus * component.tasks_per_gpu, True
     return None, False
-
-
-def _board(component: Component) -> int:
-    """Tasks that `-B 2:4:1` asks for on a node: one for each place of that board, if all three numbers are given."""
-    places = (component.sockets_per_node, component.cores_per_socket, component.threads_per_core)
-    return math.prod(count or 0 for count in places) or 1
 
 
 def _gpus_of_job(component: Component) -> int:

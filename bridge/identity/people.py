@@ -87,3 +87,12 @@ def _group_name(gid: int) -> str:
 def group_name(gid: int) -> str:
     """For people to read: the number where the host has no name for it."""
     return _group_name(gid) or str(gid)
+
+
+def is_group(name: str) -> bool:
+    """Whether the host has a group of this name or number; may wait for its directory."""
+    try:
+        grp.getgrgid(int(name)) if name.isascii() and name.isdigit() else grp.getgrnam(name)
+    except (KeyError, OverflowError, ValueError):
+        return False
+    return True

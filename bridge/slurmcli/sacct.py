@@ -6,11 +6,12 @@ from adapters.slurm import jobfacts, sacct, sizes
 from adapters.slurm.answer import Answer
 from adapters.slurm.data import document
 from adapters.slurm.rest import accounts, history
+from bridge.core.accounting import Book
 from bridge.core.errors import BridgeError
 from bridge.core.indexset import IndexSet
 from bridge.core.job import Job, JobKey
 from bridge.core.users import Caller
-from bridge.identity.people import group_name
+from bridge.identity.people import group_name, is_group
 from bridge.service.terms import Selector
 from bridge.slurmcli.wire import Call, Reply
 from bridge.slurmcli.world import World, reply
@@ -21,12 +22,14 @@ async def run(world: World, caller: Caller, call: Call) -> Reply:
     query = sacct.read(call.argv, call.environ, world.clock(call), caller.user.uid, world.uid_of)
     if isinstance(query, Answer):
         return reply(query)
-    if query.wants_scripts and query.jobs is None:
-        return Reply(stderr="sacct: error: -B needs the jobs named by -j\n", exit_code=1)
     if query.clusters is not None and not {world.service.site.cluster_name, "all"} & set(query.clusters):
         if query.data is not None:
             return await _data(world, caller, call, query, [], [])
         return reply(sacct.render(query, [], await world.view(call)))
+    book = await world.service.accounting.book()
+    unknown = _unknown(query, book)
+    if unknown is not None:
+        return reply(unknown)
     found = await world.service.jobs(
         caller,
         JobQuery(
@@ -40,7 +43,7 @@ async def run(world: World, caller: Caller, call: Call) -> Reply:
             active_until=query.until,
         ),
     )
-    jobs = [left for job in found if (left := sacct.narrowed(query, job, group_name)) is not None]
+    jobs = [left for job in found if (left := sacct.narrowed(query, job, group_name, book)) is not None]
     if query.wants_scripts:
         return await _scripts(world, caller, jobs)
     steps: list[StepRow] = []
@@ -48,7 +51,20 @@ async def run(world: World, caller: Caller, call: Call) -> Reply:
         steps = await world.service.steps(caller, [job.key for job in jobs if job.nodes])
     if query.data is not None:
         return await _data(world, caller, call, query, jobs, steps)
-    return reply(sacct.render(query, sacct.rows_of(query, jobs, steps), await world.view(call)))
+    return reply(sacct.render(query, sacct.rows_of(query, jobs, steps), await world.view(call), book))
+
+
+def _unknown(query: sacct.Query, book: Book) -> Answer | None:
+    """What the filters name that is not there."""
+    for name in query.qos or ():
+        if name not in book.qos:
+            known = ",".join(sorted(book.qos, key=lambda one: book.qos[one].id))
+            said = f"sacct: error: You gave a bad qos '{name}'. Valid QOS's are {known}\n"
+            return Answer(stderr=said + "sacct: fatal: problem processing qos list\n", exit_code=1)
+    for name in query.groups or ():
+        if not is_group(name):
+            return Answer(stderr=f"sacct: error: Invalid group id: {name}\n", exit_code=1)
+    return None
 
 
 async def _data(

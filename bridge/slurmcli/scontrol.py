@@ -155,7 +155,8 @@ async def _show_jobs(world: World, caller: Caller, call: Call, order: scontrol.S
         if not found and order.data is None:
             return Reply("No jobs in the system\n")
     else:
-        words = [(word, selectors.parse(word)) for word in selectors.split(order.name)]
+        # One id and no more: scontrol reads a number and a task, no list.
+        words = [(order.name, None if "[" in order.name else selectors.parse(order.name))]
         found = []
         for word, selected in words:
             if selected is None:
@@ -391,7 +392,7 @@ async def _update(world: World, caller: Caller, call: Call, update: scontrol_upd
 async def _update_one(
     world: World, caller: Caller, call: Call, update: scontrol_update.Update, word: str, selected: Selected | None
 ) -> list[str]:
-    if selected is None:
+    if selected is None or word.endswith("_"):
         return [f"{errors.text_of('invalid_job_id', '')} for job {word}\n"]
     try:
         jobs = await world.service.show(caller, selector(selected))

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from adapters.slurm import clusters, squeue, steps_data
+from adapters.slurm import clusters, squeue, squeue_steps, steps_data
 from adapters.slurm.answer import Answer
 from bridge.core.errors import NotFound
 from bridge.core.job import Job, JobKey
@@ -45,7 +45,17 @@ async def _look(world: World, caller: Caller, call: Call, query: squeue.Query) -
         if query.data is not None:
             rows = steps_data.running(shown, steps, view)
             return Answer(steps_data.text(query.data, rows, world.asked(caller, ("squeue",))))
-        return squeue.render_steps(query, shown, steps, view.clock)
+        return squeue_steps.render(
+            shown,
+            steps,
+            view,
+            only=query.step_ids,
+            letters=query.letters,
+            names=query.long_names,
+            header=query.header,
+            banner=view.clock.banner() if query.dated else "",
+            warnings=query.warnings,
+        )
     return squeue.render(query, shown, view)
 
 

@@ -4,6 +4,7 @@ ASKED holds a list of {"id", "group", "how"}, OUT gets line 1 of the big recordi
 Needs root and SLURM_BUNDLE. The cluster is the recorded one, with its users, made for this run and ended after it.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -18,13 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e import harness, person, reference
-from tests.oracle import normalise, people, records
+from tests.oracle import compare, normalise, people, records
 from tests.oracle.people import Person
 from tests.oracle.records import Case
 from tests.oracle.replay import Replay
 
 RECORDING = Path(__file__).parents[1] / "slurm-oracle.jsonl"
-PORT_BASE = 35500
+PORT_BASE = int(os.environ.get("SLURM_PORT_BASE", "35500"))
 _PREFIX = Path("/opt/slurm-25.11")
 
 _CONFIGURATION = """\
@@ -58,6 +59,16 @@ _MORE = ("MinCPUsNode", "MinMemoryCPU", "MinMemoryNode", "Features", "Comment", 
 _FIELDS_COMPARED = frozenset((*_IDENTITY, *_STANDING, *_SIZE, *_MORE, "WorkDir", "StdErr", "StdOut", "StdIn"))
 
 
+_OF_THE_MACHINE = (
+    (re.compile(r"\bslurm2511\b"), "oracle"),
+    (re.compile(r"\bSLURM_CONF=\S+/"), "SLURM_CONF={ETC}/"),
+    (re.compile(r"\bSLURM_TASK_PID=\d+"), "SLURM_TASK_PID={PID}"),
+    (re.compile(r"(?<![\d.])1[6-9]\d{8}(?![\d.])"), "{EPOCH}"),
+    (re.compile(r"\bs[0-9A-HJKMNP-TV-Z]{13}\b"), "{SLUID}"),
+)
+"""The real cluster's own name, which its tools give it; and what another machine or another hour cannot give again."""
+
+
 class SlurmAsBridge:
     """What a replay asks of a bridge, answered by a real Slurm."""
 
@@ -86,6 +97,20 @@ class SlurmAsBridge:
         done = subprocess.run([_PREFIX / "bin" / name, *argv], capture_output=True, env=env, check=False)
         return harness.Ran(done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"), done.returncode)
 
+    def no_job_begins(self) -> contextlib.AbstractContextManager[None]:
+        """There the commands are as quick as they were in the big recording."""
+        return contextlib.nullcontext()
+
+    def empty(self) -> None:
+        """The next case finds an idle cluster."""
+
+        def jobs() -> list[str]:
+            return self.run("squeue", "--noheader", "--all", "-o", "%A").out.split()
+
+        if left := jobs():
+            self.run("scancel", *dict.fromkeys(left))
+            self.until(lambda: not jobs(), seconds=60)
+
     def until(self, look: Callable[[], Any], seconds: float) -> Any:
         deadline = time.monotonic() + seconds
         while not (found := look()):
@@ -104,14 +129,24 @@ class Outcome:
         values = known.values
         ids = sorted((name for name in values if name.startswith("JOBID")), key=lambda name: -len(values[name]))
         self._words = [(re.escape(values[name]), name) for name in ("CWD", "HOME") if values[name]]
-        self._words += [(rf"(?<![\w.]){values[name]}(?![0-9])", name) for name in ids]
+        self._ids = {values[name]: name for name in ids}
         self._words += [(rf"\b{re.escape(values[name])}\b", name) for name in ("USER", "UID", "HOST")]
         self._left_out_when = left_out_when
 
     def text(self, text: str) -> str:
         for pattern, name in self._words:
             text = re.sub(pattern, "{" + name + "}", text)
-        return re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", "{TIME}", text)
+        for pattern, placeholder in _OF_THE_MACHINE:
+            text = pattern.sub(placeholder, text)
+        text = re.sub(r"\d+", self._id, text)
+        return re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?", "{TIME}", text)
+
+    def _id(self, digits: re.Match[str]) -> str:
+        """Zeros before it are a width that somebody asked for."""
+        name = self._ids.get(digits[0].lstrip("0"))
+        if name is None:
+            return digits[0]
+        return "{" + name + (f":0{len(digits[0])}" if digits[0].startswith("0") else "") + "}"
 
     def command(self, done: Mapping[str, Any]) -> dict[str, Any]:
         return {
@@ -124,8 +159,12 @@ class Outcome:
         return {
             name: self.text(value)
             for name, value in record.items()
-            if name in _FIELDS_COMPARED and self._left_out_when.get(name) != value
+            if self._is_compared(name) and self._left_out_when.get(name) != value
         }
+
+    def _is_compared(self, name: str) -> bool:
+        """A replay takes a field for its usual value where a record leaves it out."""
+        return name in _FIELDS_COMPARED or (name in self._left_out_when and name not in compare.BY_SCHEDULER)
 
     def step(self, done: Mapping[str, Any]) -> dict[str, Any]:
         if "exit_code" in done:
@@ -182,7 +221,10 @@ def main(asked_file: str, out_file: str) -> int:
             speaking = {name: _speaking(one, slurm) for name, one in everybody.by_name.items()}
             replay = Replay(slurm, people.People(speaking["{USER}"], speaking), root)  # type: ignore[arg-type]
             left_out_when = records.read(RECORDING).left_out_when
-            lines = [json.dumps(record(case, replay, left_out_when), ensure_ascii=False) for case in asked]
+            lines = []
+            for case in asked:
+                lines.append(json.dumps(record(case, replay, left_out_when), ensure_ascii=False))
+                slurm.empty()
         finally:
             slurm.stop()
     finally:

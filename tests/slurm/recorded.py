@@ -7,6 +7,7 @@ about what follows from a request, not about how sbatch reads it.
 import argparse
 import functools
 import json
+import math
 import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -165,11 +166,14 @@ def _component(found: argparse.Namespace) -> Component:
     shape = [None if word == "*" else values.count(word) for word in found.B.split(":")] if found.B else []
     sockets, cores, threads = (*shape, None, None, None)[:3]
     gpus = _gpus(found.gpus)
+    tasks = _read(values.count, found.ntasks)
+    if tasks is None and shape:  # sbatch counts the places of the shape itself
+        tasks = (nodes.least if nodes else 1) * math.prod(count or 1 for count in shape)
     return Component(
         nodes_min=nodes.least if nodes else None,
         nodes_max=nodes.most if nodes else None,
         node_sizes=nodes.sizes if nodes else None,
-        tasks=_read(values.count, found.ntasks),
+        tasks=tasks,
         tasks_per_node=_read(values.count, found.ntasks_per_node),
         tasks_per_core=_read(values.count, found.ntasks_per_core),
         tasks_per_socket=_read(values.count, found.ntasks_per_socket),

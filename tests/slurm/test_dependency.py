@@ -45,14 +45,33 @@ def test_no_dependency(text):
     "text",
     [
         *("afterok", "afterok:", "afterok:abc", "afterok:1:", "afterok:-4", "after:1+x", "after:1+", "1:2", "foo:1"),
-        *(",", "?", "singleton,", "singleton:1", "afterany:0", "afterany:1_x", "expand:1", "afterany:1.0", "afterok:٣"),
+        *(",", "?", "singleton,", "singleton:1", "afterany:0", "afterany:1_x", "afterany:1.0", "afterok:٣"),
         "afterok:1,afterany:2?after:3",
+        *("after:1+0", "afterok:1 ", "afterok:1_", "afterok:1_1-2", "afterok:1_[2-1]"),
     ],
 )
 def test_what_is_no_dependency(text):
     with pytest.raises(Refused) as refused:
         dependency.parse(text)
     assert refused.value.code == "bad_dependency"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("afterok:1_[0-1,4]", "afterok:1_0(unfulfilled),afterok:1_1(unfulfilled),afterok:1_4(unfulfilled)"),
+        ("after:1+1:1+2", "after:1+1(unfulfilled)"),
+        ("afterok: 1", "afterok:1(unfulfilled)"),
+    ],
+)
+def test_tasks_in_brackets_and_jobs_named_twice(text, shown):
+    assert dependency.render(dependency.parse(text)) == shown
+
+
+def test_no_job_is_expanded():
+    with pytest.raises(Refused) as refused:
+        dependency.parse("expand:1")
+    assert refused.value.code == "not_supported"
 
 
 def test_satisfied_clauses_vanish_and_failed_ones_are_told():

@@ -201,7 +201,7 @@ def test_usage_is_in_the_rows_of_steps():
 
 
 def test_every_field_prints():
-    jobs = [a_done_job(), a_job(), a_job(id=13, asked={"array": "0-3"})]
+    jobs = [a_done_job(), a_job(eligible_at=NOON), a_job(id=13, eligible_at=NOON, asked={"array": "0-3"})]
     steps = [Step(JobKey(123456))]
     text = text_of(jobs, "-a", "-S", "2023-01-01", "-o", "all", steps=steps)
     assert text.count("\n") == 7
@@ -259,7 +259,8 @@ def test_the_window():
     ],
 )
 def test_which_jobs_are_in_the_window(argv, ids):
-    jobs = [a_done_job(id=1, started_at=NOON, ended_at=NOON + 1), a_job(id=2, state="RUNNING"), a_job(id=3)]
+    waiting = a_job(id=3, eligible_at=NOON)
+    jobs = [a_done_job(id=1, started_at=NOON, ended_at=NOON + 1), a_job(id=2, state="RUNNING"), waiting, a_job(id=4)]
     assert text_of(jobs, "-X", "-n", "-P", "-o", "jobid", *argv).split() == ids
 
 
@@ -285,3 +286,69 @@ def test_any_command_line_gives_a_query_or_an_answer(argv):
     query = read(*argv)
     if isinstance(query, sacct.Query):
         assert isinstance(sacct.render(query, sacct.rows_of(query, [a_done_job(), a_job()], []), a_view()), Answer)
+
+
+def test_what_cannot_start_yet_is_found_by_its_id_alone():
+    held, later = a_job(id=5), a_job(id=6, begin_at=NOON + 3600)
+    day = ("-X", "-n", "-P", "-o", "jobid", "-S", "2023-11-14")
+    assert text_of([held, later], *day) == ""
+    assert text_of([held, later], *day, "-E", "now+2hours") == "6\n"
+    assert text_of([held, later], *day, "-j", "5,6") == "5\n6\n"
+
+
+@pytest.mark.parametrize(
+    ("argv", "found"),
+    [
+        (["-i", "1"], True),
+        (["-i", "2-4"], False),
+        (["-I", "1-3"], True),
+        (["-I", "2"], False),
+        (["-k", "30"], True),
+        (["-k", "5"], False),
+        (["-k", "5", "-K", "60"], True),
+        (["-K", "5"], True),
+        (["-R", "nonzeroexitcode"], False),
+        (["-R", "None"], True),
+        (["-F", "SchedMain,StartReceived"], True),
+        (["-F", "SchedBackfill"], False),
+        (["-x", "3"], False),
+    ],
+)
+def test_filters_by_size_limit_reason_flags_and_association(argv, found):
+    job = a_done_job(time_limit_seconds=1800)
+    assert text_of([job], "-X", "-n", "-P", "-o", "jobid", "-j", "123456", *argv) == ("123456\n" if found else "")
+
+
+@pytest.mark.parametrize(
+    ("argv", "stderr"),
+    [
+        (["-i", "x"], 'sacct: error: Invalid numeric value "x" for requested node range.\n'),
+        (["-I", "1-x"], 'sacct: error: Invalid numeric value "1-x" for requested cpu range.\n'),
+        (["-k", "x"], "sacct: fatal: Invalid time limit specification\n"),
+        (["-R", "list"], "sacct: fatal: unrecognized job reason value 'list'\n"),
+        (["-F", "bogus"], "sacct: error: str_2_job_flags: Invalid job flag bogus\n"),
+        (["-c"], "Slurm job completion is disabled\n"),
+        (
+            ["-S", "2031-01-01", "-E", "2030-01-01"],
+            "sacct: error: Start time (2031-01-01T00:00:00) requested is after end time (2030-01-01T00:00:00).\n",
+        ),
+        (
+            ["-l", "-o", "jobid"],
+            "sacct: fatal: Options -o(--format) and -l(--long) are mutually exclusive. Please remove one and retry.\n",
+        ),
+        (
+            ["-B"],
+            "sacct: fatal: When requesting job scripts you must also request specific jobs with the '-j' option.\n",
+        ),
+    ],
+)
+def test_filters_that_cannot_be_read(argv, stderr):
+    answer = read(*argv)
+    assert (answer.stderr, answer.exit_code) == (stderr, 1)
+
+
+def test_names_as_accounting_keeps_them():
+    names = ['say "x"', "", "m" * 300]
+    jobs = [a_done_job(id=number, asked={"name": name}) for number, name in enumerate(names, start=1)]
+    shown = text_of(jobs, "-X", "-n", "-P", "-j", "1,2,3", "-o", "jobname")
+    assert shown.splitlines() == ["say `x`", "allocation", "m" * 255]

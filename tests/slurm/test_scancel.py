@@ -23,7 +23,7 @@ def read(*argv, environ=None):
         (["12", "13"], (Selected(12), Selected(13))),
         (["12_3"], (Selected(12, parse("3")),)),
         (["12_[1-5,9]"], (Selected(12, parse("1-5,9")),)),
-        (["12_"], (Selected(12),)),
+        (["12_"], (Selected(12, parse("0")),)),
         (["12.0"], (Selected(12, step="0"),)),
         (["12+1"], (Selected(12),)),
     ],

@@ -210,7 +210,7 @@ def test_time_limits(seconds, shown):
         ({"tasks": 20}, "3|20"),
         ({"tasks": 200}, "25|200"),
         ({"cpus_per_task": 100}, "1|100"),
-        ({"sockets_per_node": 9, "cores_per_socket": 9, "threads_per_core": 9}, "92|729"),
+        ({"tasks": 729, "sockets_per_node": 9, "cores_per_socket": 9, "threads_per_core": 9}, "92|729"),
         ({"gres_per_job": (Gres("gpu", None, 8),), "tasks_per_gpu": 2}, "2|16"),
         ({"nodes_min": 0}, "0|0"),
         ({"nodes_min": 0, "nodes_max": 3, "cpus_per_task": 3}, "0|3"),
@@ -222,8 +222,19 @@ def test_nodes_and_cpus_of_waiting_jobs(asked, shown):
 
 
 def test_a_waiting_job_shows_all_its_partitions_the_higher_tier_first():
-    job = a_held_job(asked={"partitions": ("main", "short")})
+    job = dataclasses.replace(a_held_job(asked={"partitions": ("main", "short")}), priority=1)
     assert queue_text([job], "-h", "-o", "%P|%.9P")[0] == "short,main|short,mai\n"
+
+
+def test_a_held_job_shows_its_partitions_as_they_were_asked_for():
+    job = a_held_job(asked={"partitions": ("main", "short")})
+    assert queue_text([job], "-h", "-o", "%P")[0] == "main,short\n"
+
+
+def test_a_waiting_job_has_a_row_for_each_partition_where_that_is_asked_for():
+    job = a_held_job(asked={"partitions": ("main", "short")})
+    assert queue_text([job], "-h", "-P", "-o", "%i %P")[0] == "123456 main\n123456 short\n"
+    assert queue_text([job], "-h", "-P", "-p", "short", "-o", "%i %P")[0] == "123456 short\n"
 
 
 def test_a_job_of_gpus():
@@ -336,7 +347,14 @@ def test_all_states():
 def test_an_unknown_user_is_named_and_the_rest_is_shown():
     query = squeue.read(["-u", "alice,nosuch"], {}, ASKER)
     assert isinstance(query, squeue.Query)
-    assert (query.uids, query.warnings) == ((1001,), "squeue: error: Invalid user: nosuch\n")
+    assert (query.uids, query.warnings) == ((1001,), "squeue: error: Invalid user: nosuch\n\n")
+
+
+VALID_STATES = (
+    "squeue: error: Valid job states include: pending,running,suspended,completed,cancelled,failed,timeout,"
+    "node_fail,preempted,boot_fail,deadline,out_of_memory,completing,configuring,expediting,resizing,"
+    "resv_del_hold,requeued,requeue_fed,requeue_hold,revoked,signaling,special_exit,stage_out,stopped\n\n"
+)
 
 
 @pytest.mark.parametrize(
@@ -357,20 +375,45 @@ def test_an_unknown_user_is_named_and_the_rest_is_shown():
             "squeue: option '--sta' is ambiguous; possibilities: '--start' '--states'\n"
             'Try "squeue --help" for more information\n',
         ),
-        (["-S", "%i"], "squeue: error: Invalid sort specification: %\n"),
+        (["-o", "%i", "-O", "jobid"], "squeue: error: -O (--Format) is incompatible with -o (--format)\n"),
+        (["-t", "PENDING, RUNNING"], "squeue: error: Invalid job state specified:  RUNNING\n" + VALID_STATES),
         (["-i", "0"], "squeue: error: --iterate=0\n\n"),
         (
             ["-t", "SLEEPY"],
-            "squeue: error: Invalid job state specified: SLEEPY\n"
-            "squeue: error: Valid job states include: pending,running,suspended,completed,cancelled,failed,timeout,"
-            "node_fail,preempted,boot_fail,deadline,out_of_memory,completing,configuring,expediting,resizing,"
-            "resv_del_hold,requeued,requeue_fed,requeue_hold,revoked,signaling,special_exit,stage_out,stopped\n\n",
+            "squeue: error: Invalid job state specified: SLEEPY\n" + VALID_STATES,
         ),
     ],
 )
 def test_refusals(argv, stderr):
     answer = refusal(*argv)
     assert (answer.stdout, answer.stderr, answer.exit_code) == ("", stderr, 1)
+
+
+@pytest.mark.parametrize("letter", ["%", "Z", "?"])
+def test_an_unknown_sort_key_is_told_below_the_header(letter):
+    query = squeue.read(["-S", f"i,{letter}"], {}, ASKER)
+    assert isinstance(query, squeue.Query)
+    answer = squeue.render(query, [a_held_job()], a_view())
+    assert answer == Answer(HEADER, f"squeue: error: Invalid sort specification: {letter}\n", 1)
+
+
+def test_widths_count_bytes_and_may_cut_a_letter():
+    job = a_held_job(asked={"name": "größe-模型"})
+    shown = queue_text([job], "-h", "-o", "%j|%.8j|%10j|")[0]
+    whole = "größe-模型".encode()
+    assert shown.encode("utf-8", "surrogateescape") == b"|".join([whole, whole[:8], whole[:10], b"\n"])
+
+
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [
+        ("jobid:-8,name", "123456 job.sh              \n"),
+        ("jobid:-8x,name:3", "123456 xjob\n"),
+        ("jobid:-x,name:3", "123456-xjob\n"),
+    ],
+)
+def test_a_negative_width_is_the_value_and_a_blank(names, shown):
+    assert queue_text([a_held_job()], "-h", "-O", names)[0] == shown
 
 
 def test_an_operand_is_refused_with_the_usage():

@@ -322,12 +322,40 @@ async def test_scontrol_update_of_an_array_of_which_some_tasks_run(bridge: Bridg
     assert await bridge.out("squeue", "-h", "-S", "i", "-o", "%i %k") == f"{array.id}_0 c\n{array.id}_[1-3%3] c\n"
 
 
+async def test_errors_of_tasks_name_the_tasks(bridge: Bridge):
+    array = await bridge.submit(hold=True, array="0-2")
+    nowhere = (f"{array.id}", f"{array.id}_1", f"{array.id}_[1-2]", f"{array.id}_[1-2,9]")
+    said = [(await bridge.run("scontrol", "update", f"JobId={one}", "Partition=nowhere")).stderr for one in nowhere]
+    assert said == [
+        f"{array.id}_0-2: Invalid partition name specified\n",
+        f"{array.id}_1: Invalid partition name specified\n",
+        f"{array.id}_1-2: Invalid partition name specified\n",
+        f"{array.id}_1-2: Invalid partition name specified\n{array.id}_9: Invalid job id specified\n",
+    ]
+    update = ("scontrol", "update", f"JobId={array.id}_1", "ArrayTaskThrottle=2")
+    assert await bridge.run(*update) == failed(
+        f"{array.id}_1: Requested operation not supported on this system "
+        "(Update of ArrayTaskThrottle is only allowed on ArrayJobId)\n"
+    )
+
+
+async def test_scontrol_shows_one_id_at_a_time(bridge: Bridge):
+    array = await bridge.submit(hold=True, array="0-2")
+    for several in (f"{array.id}_[0-1]", f"{array.id}_0,{array.id}_1", "x"):
+        assert await bridge.run("scontrol", "show", "job", several) == failed(
+            "scontrol_print_job error: Invalid job id specified\n"
+        )
+
+
 async def test_scontrol_refuses_a_loop(bridge: Bridge):
     first = await bridge.submit(hold=True)
     after = dag.Dependency((dag.Clause(dag.Kind.AFTER_OK, first.id),))
     second = await bridge.submit(hold=True, dependency=after)
     assert await bridge.run("scontrol", "update", f"JobId={first.id}", f"Dependency=afterok:{second.id}") == failed(
         f"Circular job dependency for job {first.id}\n"
+    )
+    assert await bridge.run("scontrol", "update", f"JobId={first.id}", f"Dependency=afterok:{first.id}") == failed(
+        f"Job dependency problem for job {first.id}\n"
     )
     assert await bridge.run("scontrol", "update", f"JobId={second.id}", "Dependency=") == Reply()
     assert await bridge.out("squeue", "-h", "-j", str(second.id), "-o", "%E") == "(null)\n"
@@ -416,7 +444,7 @@ async def test_commands_take_the_own_cluster_by_name(bridge: Bridge):
     assert await bridge.out("squeue", "-M", "all", "-h", "-o", "%i") == f"{job.id}\n"
     assert await bridge.out("sinfo", "-M", "oracle", "-p", "gpu", "-o", "%R") == "CLUSTER: oracle\nPARTITION\ngpu\n"
     assert await bridge.out("scontrol", "-M", "oracle", "ping") == "Slurmctld(primary) at oracle is UP\n"
-    assert await bridge.out("sacct", "-M", "all", "-X", "-n", "-P", "-o", "jobid") == f"{job.id}\n"
+    assert await bridge.out("sacct", "-M", "all", "-j", f"{job.id}", "-X", "-n", "-P", "-o", "jobid") == f"{job.id}\n"
     assert await bridge.out("scancel", "-M", "oracle", str(job.id)) == ""
     assert await bridge.out("squeue", "-h") == ""
 

@@ -75,7 +75,7 @@ async def test_a_document_says_who_asked_by_what(bridge: Bridge):
 
 async def test_documents_hold_what_was_chosen(bridge: Bridge):
     first = await bridge.submit(hold=True, name="a")
-    await bridge.submit(hold=True, name="b", array="0-3")
+    second = await bridge.submit(hold=True, name="b", array="0-3")
 
     def names(text: str) -> list[str]:
         return [job["name"] for job in json.loads(text)["jobs"]]
@@ -84,7 +84,8 @@ async def test_documents_hold_what_was_chosen(bridge: Bridge):
     assert names(await bridge.out("squeue", "-j", str(first.id), "--json")) == ["a"]
     assert names(await bridge.out("squeue", "-n", "b", "--json")) == ["b"]
     assert names(await bridge.out("scontrol", "show", "job", "999", "--json")) == []
-    assert names(await bridge.out("sacct", "-X", "--json", caller=ALICE)) == ["a", "b"]
+    both = await bridge.out("sacct", "-X", "-s", "PD", "-j", f"{first.id},{second.id}", "--json", caller=ALICE)
+    assert names(both) == ["a", "b"]
 
 
 async def test_reservations_are_told_as_the_real_one_tells_them(bridge: Bridge):
