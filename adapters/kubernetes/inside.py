@@ -11,7 +11,7 @@ from adapters.slurm import hostlist
 from bridge.core.group import Group
 from bridge.core.job import Share
 
-_DEVICES = ("SLURM_JOB_GPUS", "CUDA_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "ROCR_VISIBLE_DEVICES")
+_DEVICES = ("SLURM_JOB_GPUS", "CUDA_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "ROCR_VISIBLE_DEVICES", "ZE_AFFINITY_MASK")
 
 
 def seen_from_pods(group: Group, hosts: Sequence[str]) -> Group:

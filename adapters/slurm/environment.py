@@ -54,6 +54,7 @@ def for_node(job: Job, k: int) -> dict[str, str]:
             "CUDA_VISIBLE_DEVICES": text,
             "GPU_DEVICE_ORDINAL": text,
             "ROCR_VISIBLE_DEVICES": text,
+            "ZE_AFFINITY_MASK": text,
         }
     return found
 

@@ -12,7 +12,7 @@ import json
 import os
 import socket
 import time
-from typing import Dict, List, NoReturn
+from typing import Dict, List, NoReturn, Optional
 
 from bridge.agent import cage, launch, login, programs, texts, user
 
@@ -44,12 +44,16 @@ def run(job: launch.Launch, directory: str, monitor: socket.socket) -> NoReturn:
     socket.send_fds(monitor, [b'{"ready": true}'], [2])
     if monitor.recv(16) != GO:
         os._exit(1)
-    began_at = int(time.time())
-    environment["SLURM_JOB_START_TIME"] = str(began_at)
-    environment["SLURM_JOB_END_TIME"] = str(began_at + (job.time_limit_seconds or _UNLIMITED_SECONDS))
+    environment.update(times(int(time.time()), job.time_limit_seconds))
     # The last thing: a limit may be too tight for this program, which is not the user's.
     user.set_limits(job.batch.rlimits)
     _execute(f"{directory}/{launch.SCRIPT}", list(job.batch.arguments), environment)
+
+
+def times(began_at: int, time_limit_seconds: Optional[int]) -> Dict[str, str]:
+    """`began_at`: seconds since 1970."""
+    ends_at = began_at + (time_limit_seconds or _UNLIMITED_SECONDS)
+    return {"SLURM_JOB_START_TIME": str(began_at), "SLURM_JOB_END_TIME": str(ends_at)}
 
 
 def make_environment(job: launch.Launch, directory: str) -> Dict[str, str]:

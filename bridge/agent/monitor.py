@@ -188,6 +188,7 @@ class Monitor:
         limit = self._limit_override[0] if self._limit_override else self._job.time_limit_seconds
         self._clock = clock.Clock(_now(), limit, warning.before_seconds if warning else None)
         self._phase = "running"
+        self._steps.script_begins(int(time.time()))
         with contextlib.suppress(OSError):  # it is dead; the loop will find it
             child.send(batch.GO)
 

@@ -177,9 +177,9 @@ def _become(
 
 
 def _settle_temporary(environment: Dict[str, str]) -> None:
-    """TMPDIR is made where it is not there; where it cannot be used, /tmp is."""
-    wanted = environment.get("TMPDIR")
-    if wanted is None or os.path.isdir(wanted):
+    """TMPDIR is made where it is not there; where it cannot be used, or none is named, /tmp is."""
+    wanted = environment.setdefault("TMPDIR", "/tmp")  # noqa: S108  (Slurm's choice)
+    if os.path.isdir(wanted):
         return
     try:
         os.mkdir(wanted, 0o700)

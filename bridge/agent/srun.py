@@ -6,6 +6,7 @@ Words and exit codes are those of srun 25.11.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import Any, Dict, List, Mapping, Sequence
@@ -20,6 +21,17 @@ from bridge.agent.step_say import Fatal, say
 _VERSION = "slurm 25.11.8"
 _USAGE = "Usage: srun [OPTIONS...] executable [args...]\n"
 _MPI_TYPES = ("none",)
+
+
+def run(argv: Sequence[str]) -> int:
+    """With the environment that this process was given: Python itself may have set LC_CTYPE since."""
+    environment = dict(os.environ)
+    with contextlib.suppress(OSError):
+        with open("/proc/self/environ", "rb") as file:
+            given = file.read().decode("utf-8", "surrogateescape")
+        if "LC_CTYPE" in environment and "\0LC_CTYPE=" not in f"\0{given}":
+            del environment["LC_CTYPE"]
+    return main(argv, environment)
 
 
 def main(argv: Sequence[str], environment: Mapping[str, str]) -> int:
@@ -131,4 +143,4 @@ def _as_json(wish: layout.Wish) -> Dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], dict(os.environ)))
+    sys.exit(run(sys.argv[1:]))

@@ -94,7 +94,8 @@ class Step:
         self._wake = wake
 
     def _launch(self, programs: Sequence[Sequence[str]]) -> None:
-        common = step_request.environment_of_step(self._given, self._environment, self._parts, self._asked.step_id)
+        of_step = step_request.environment_of_step(self._given, self._environment, self._parts, self._asked.step_id)
+        common = {**self._asked.job_times, **of_step}
         mask = os.umask(0o022)
         os.umask(mask)
         common["SLURM_UMASK"] = f"{mask:04o}"

@@ -26,6 +26,7 @@ class Asked:
     parts: List[Dict[str, Any]]
     kill_wait_seconds: float
     has_waited: bool
+    job_times: Dict[str, str]
 
 
 class Asker:
@@ -72,6 +73,7 @@ class Asker:
             answer["parts"],
             float(answer["kill_wait_seconds"]),
             self._has_waited,
+            answer.get("job_times") or {},
         )
 
     def _refusal(self, why: str) -> Fatal:

@@ -169,13 +169,14 @@ def environment_of_step(
     per_node = layout.folded([len(part["ranks"]) for part in parts])
     tasks = sum(len(part["ranks"]) for part in parts)
     found = exported(given, environment)
-    found.update(_of_options(given))
+    found.update(_of_options(given, is_one_a_node=tasks <= len(parts)))
     found.update(
         {
             "SLURM_STEP_ID": str(step_id),
             "SLURM_STEPID": str(step_id),
             "SLURM_STEP_NODELIST": nodes,
             "SLURM_STEP_NUM_NODES": str(len(parts)),
+            "SLURM_NNODES": str(len(parts)),
             "SLURM_STEP_NUM_TASKS": str(tasks),
             "SLURM_STEP_TASKS_PER_NODE": per_node,
             "SLURM_TASKS_PER_NODE": per_node,
@@ -186,9 +187,11 @@ def environment_of_step(
     return found
 
 
-def _of_options(given: Given) -> Dict[str, str]:
-    distribution, _, plane = (given.get("distribution") or "block").partition("=")
-    found = {"SLURM_DISTRIBUTION": distribution, "SRUN_DEBUG": str(3 + given.verbose - given.has("quiet"))}
+def _of_options(given: Given, *, is_one_a_node: bool) -> Dict[str, str]:
+    distribution, _, plane = (given.get("distribution") or ("cyclic" if is_one_a_node else "block")).partition("=")
+    found = {"SLURM_DISTRIBUTION": distribution}
+    if "ALL" in (word.upper() for word in _comma_words(given.get("export") or "ALL")):
+        found["SRUN_DEBUG"] = str(3 + given.verbose - given.has("quiet"))
     if plane:
         found["SLURM_DIST_PLANESIZE"] = plane
     cpus = given.get("cpus-per-task")

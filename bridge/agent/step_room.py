@@ -6,7 +6,7 @@ import signal
 import time
 from typing import Any, Dict, Optional
 
-from bridge.agent import layout, wire
+from bridge.agent import batch, layout, wire
 from bridge.agent.step_peer import Peer
 
 
@@ -78,7 +78,14 @@ class StepRequest(Peer):
             }
             for part in parts
         ]
-        given = {"step_id": self.step_id, "parts": shown, "kill_wait_seconds": self.service.launch["kill_wait_seconds"]}
+        launch = self.service.launch
+        given: Dict[str, Any] = {
+            "step_id": self.step_id,
+            "parts": shown,
+            "kill_wait_seconds": launch["kill_wait_seconds"],
+        }
+        if launch.get("began_at"):
+            given["job_times"] = batch.times(launch["began_at"], launch.get("time_limit_seconds"))
         self.send(wire.control(given))
 
     def on_close(self) -> None:

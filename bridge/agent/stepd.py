@@ -111,6 +111,9 @@ class Service:
         own = dict(every[self.index]) if self.index < len(every) else {}
         own.pop("HOSTNAME", None)
         node = self.nodes[self.index]
+        gpus = own.pop("SLURM_JOB_GPUS", None)
+        if gpus is not None:
+            own["SLURM_STEP_GPUS"] = gpus
         own["BRIDGE_AGENT"] = f"{node['address']}:{node['port']}"
         with contextlib.suppress(KeyError, OSError):
             own["SLURM_JOB_GROUP"] = grp.getgrgid(os.getgid()).gr_name
@@ -134,6 +137,8 @@ class Service:
             if message.get("do") == "signal":
                 for one in self.launches:
                     one.signal(int(message["number"]), None)
+            elif message.get("do") == "began":
+                self.launch["began_at"] = int(message["at"])
             elif message.get("do") == "end":
                 self._is_ending = True
                 self._end_all(signal.SIGTERM)

@@ -48,6 +48,7 @@ class Steps:
         self._records = 0
         self._next_step_id = 0
         """A service that takes over from a dead one goes on counting."""
+        self._began_at: Optional[int] = None
         self._is_over = False
         self.all_reported = False
         self.worst_exit_status = 0
@@ -87,7 +88,8 @@ class Steps:
         os.chdir("/")
         os.umask(self._job.batch.umask & 0o777)
         user.set_limits(self._job.batch.rlimits)
-        stepd.serve(self._listener, channel, {**self._job.raw, "first_step_id": self._next_step_id}, self._index)
+        known = {"first_step_id": self._next_step_id, "began_at": self._began_at}
+        stepd.serve(self._listener, channel, {**self._job.raw, **known}, self._index)
 
     def is_dead(self, pid: int) -> bool:
         """Whether `pid`, which has ended, was the service; the next connection starts another."""
@@ -133,6 +135,11 @@ class Steps:
         self._next_step_id = max(self._next_step_id, int(fields["step_id"] or 0) + 1)
         self.worst_exit_status = max(self.worst_exit_status, min(255, int(fields["exit_status"] or 0)))
         self.on_record(fields)
+
+    def script_begins(self, at: int) -> None:
+        """`at`: seconds since 1970."""
+        self._began_at = at
+        self._tell({"do": "began", "at": at})
 
     def signal(self, number: int) -> None:
         self._tell({"do": "signal", "number": number})

@@ -53,17 +53,29 @@ import client
 os._exit(client.run({name!r}, sys.argv[1:]))
 """
 
-_SRUN = """\
-#!{python} -IS
-{mark}
+# In a job srun is the agent's, in the same process: another start of Python would be felt at each step.
+_SRUN_CODE = """\
 import os, sys
 if os.environ.get("BRIDGE_AGENT"):
-    os.execv({python!r}, [{python!r}, "-I", "-S", "-E", {srun!r}] + sys.argv[1:])
+    sys.path.append({root!r})
+    from bridge.agent import srun
+    sys.exit(srun.run(sys.argv[1:]))
 sys.stderr.write(
     "srun: error: the bridge starts no allocations from srun yet; put the srun line into a script and "
     "submit it with sbatch\\n"
 )
 os._exit(1)
+"""
+
+_SRUN = """\
+#!{python} -IS
+{mark}
+{code}"""
+
+_SRUN_THROUGH_SHELL = """\
+#!/bin/sh
+{mark}
+exec {python} -ISc {code} "$@"
 """
 
 _LONGEST_INTERPRETER = 120
@@ -109,10 +121,13 @@ def is_ours(path: str) -> bool:
 
 def text_of(name: str, python: str) -> str:
     here = os.path.dirname(os.path.abspath(__file__))
+    is_direct = len(python) <= _LONGEST_INTERPRETER and not any(character.isspace() for character in python)
     if name == "srun":
-        srun = os.path.join(os.path.dirname(here), "agent", "srun.py")
-        return _SRUN.format(python=python, mark=MARK, srun=srun)
-    if len(python) > _LONGEST_INTERPRETER or any(character.isspace() for character in python):
+        code = _SRUN_CODE.format(root=os.path.dirname(os.path.dirname(here)))
+        if is_direct:
+            return _SRUN.format(python=python, mark=MARK, code=code)
+        return _SRUN_THROUGH_SHELL.format(python=_quoted(python), mark=MARK, code=_quoted(code))
+    if not is_direct:
         return _THROUGH_SHELL.format(python=_quoted(python), mark=MARK, folder=_quoted(here), name=name)
     return _DIRECT.format(python=python, mark=MARK, folder=here, name=name)
 

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -86,8 +87,18 @@ def test_srun_outside_a_job_says_what_to_do(tmp_path: Path):
     )
 
 
-def test_srun_in_a_job_is_the_agents(tmp_path: Path):
-    text = shims.text_of("srun", "/opt/py/bin/python")
-    agent = Path(shims.__file__).parents[1] / "agent" / "srun.py"
-    assert text.startswith("#!/opt/py/bin/python -IS\n")
-    assert f'[\'/opt/py/bin/python\', "-I", "-S", "-E", \'{agent}\'] + sys.argv[1:]' in text
+@pytest.mark.parametrize("interpreter", ["python3", "a folder of no #! line/python3"])
+def test_srun_in_a_job_is_the_agents(tmp_path: Path, interpreter: str):
+    python = tmp_path / interpreter
+    python.parent.mkdir(exist_ok=True)
+    python.symlink_to(sys.executable)
+    shims.write(str(tmp_path / "bin"), str(python))
+    done = subprocess.run(
+        [tmp_path / "bin" / "srun", "-N1", "--mpi=no such"],
+        env={"BRIDGE_AGENT": "127.0.0.1:1"},
+        capture_output=True,
+        timeout=TIMEOUT_SECONDS,
+        check=False,
+    )
+    assert (done.stdout, done.returncode) == (b"", 1)
+    assert b"srun: error: Invalid MPI type 'no such', --mpi=list for acceptable types\n" in done.stderr

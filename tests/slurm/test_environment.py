@@ -174,6 +174,7 @@ def test_each_node_has_its_own_name_and_devices():
         "CUDA_VISIBLE_DEVICES": "0,2",
         "GPU_DEVICE_ORDINAL": "0,2",
         "ROCR_VISIBLE_DEVICES": "0,2",
+        "ZE_AFFINITY_MASK": "0,2",
     }
     assert environment.for_node(job, 1) == {
         "SLURMD_NODENAME": "n2",
