@@ -187,6 +187,13 @@ def environment_of_step(
     return found
 
 
+_TOLD_AS_GIVEN = (
+    *("cpus-per-gpu", "gpu-freq", "gpus", "gpus-per-node", "network", "ntasks-per-core", "ntasks-per-node"),
+    "threads-per-core",
+)
+"""Options that tasks find in their environment as they were written, whatever became of them."""
+
+
 def _of_options(given: Given, *, is_one_a_node: bool) -> Dict[str, str]:
     distribution, _, plane = (given.get("distribution") or ("cyclic" if is_one_a_node else "block")).partition("=")
     found = {"SLURM_DISTRIBUTION": distribution}
@@ -201,6 +208,9 @@ def _of_options(given: Given, *, is_one_a_node: bool) -> Dict[str, str]:
         found["SLURM_JOB_NAME"] = given.values["job-name"]
     if given.has("label"):
         found["SLURM_LABELIO"] = "1"
+    for name in _TOLD_AS_GIVEN:
+        if name in given.values:
+            found["SLURM_" + name.upper().replace("-", "_")] = given.values[name]
     return found
 
 

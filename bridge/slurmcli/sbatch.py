@@ -91,7 +91,9 @@ def _refusal_lines(error: BridgeError) -> str:
         lines.append(f"sbatch: error: {error.sentence}\n")
     if error.code == "policy_limit":
         lines.append(f"sbatch: error: {error.sentence.partition(':')[0]}\n")
-    lines.append(f"sbatch: error: Batch job submission failed: {errors.text_of(error.code, error.sentence)}\n")
+    text = errors.text_of(error.code, error.sentence)
+    # That no node has such a device is seen by sbatch itself, which knows the kinds of the cluster.
+    lines.append(f"sbatch: error: {'' if error.code == 'invalid_gres' else 'Batch job submission failed: '}{text}\n")
     return "".join(lines)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.agent import step_environment
+from bridge.agent import step_environment, step_options, step_request
 
 BATCH = {
     "SLURM_JOB_ID": "7",
@@ -53,3 +53,20 @@ def test_some_that_the_script_changed_are_set_right(name, value):
 
 def test_a_launch_file_without_an_environment_adds_nothing():
     assert step_environment.of_job({}, {"A": "1"}, ()) == {"A": "1"}
+
+
+def test_what_srun_was_asked_for_is_told_as_it_was_written():
+    asked = "--gpus=a100:1 --gpus-per-node 2 --cpus-per-gpu=3 --ntasks-per-node=4 --threads-per-core=1 -c2 --mem=5 date"
+    given = step_options.read(asked.split(), {})
+    told = step_request.environment_of_step(given, {}, [{"name": "n1", "ranks": [0]}], 0)
+    assert {name: value for name, value in told.items() if "PER" in name or "GPU" in name} == {
+        "SLURM_GPUS": "a100:1",
+        "SLURM_GPUS_PER_NODE": "2",
+        "SLURM_CPUS_PER_GPU": "3",
+        "SLURM_NTASKS_PER_NODE": "4",
+        "SLURM_THREADS_PER_CORE": "1",
+        "SLURM_CPUS_PER_TASK": "2",
+        "SLURM_TRES_PER_TASK": "cpu=2",
+        "SLURM_STEP_TASKS_PER_NODE": "1",
+        "SLURM_TASKS_PER_NODE": "1",
+    }

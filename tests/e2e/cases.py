@@ -5,6 +5,7 @@
     argv        sbatch's words; `{script}` is the file. Default: the script alone
     env, umask  of the submitting process, beside a usual environment
     stdin       true: the script comes on standard input
+    again       true: the job requeues itself; who runs it lets it begin again at once, instead of in two minutes
     warnings    pieces of text, each of which some warning of the report must hold
     [request]   fields that the request must have; `component.x` of its first component. "none": not given
     [refused]   code and stderr of sbatch
@@ -37,6 +38,7 @@ class Case:
     env: dict[str, str]
     umask: int
     stdin: bool
+    again: bool
     warnings: tuple[str, ...]
     request: dict[str, Any]
     refused: dict[str, Any]
@@ -73,6 +75,7 @@ def _read(path: Path) -> Case:
         env=told.pop("env", {}),
         umask=int(told.pop("umask", "022"), 8),
         stdin=told.pop("stdin", False),
+        again=told.pop("again", False),
         warnings=tuple(told.pop("warnings", ())),
         request=_flat(told.pop("request", {})),
         refused=told.pop("refused", {}),
@@ -81,6 +84,13 @@ def _read(path: Path) -> Case:
     assert not told, f"{path}: unknown {', '.join(told)}"
     assert bool(case.refused) != bool(case.ends), f"{path}: either refused or ends"
     return case
+
+
+def requeued(records: list[dict[str, str]]) -> list[str]:
+    """Ids of those that wait to begin again."""
+    return [
+        record["JobId"] for record in records if record["JobState"] == "PENDING" and record.get("Restarts", "0") != "0"
+    ]
 
 
 def _flat(table: dict[str, Any]) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def main(names: list[str]) -> int:
         else:
             submitted.append((case, directory, int(ran.out.split()[-1])))
     for case, directory, job_id in submitted:
-        records = _wait(slurm, job_id)
+        records = _wait(slurm, job_id, case.again)
         told = cases.differences_of_end(case, records)
         nodes = list(hostlist.expand(records[0]["NodeList"]))
         told += cases.differences_of_files(
@@ -62,10 +62,12 @@ def _prepare(root: Path, case: cases.Case, slurm: reference.Slurm) -> Path:
     return directory
 
 
-def _wait(slurm: reference.Slurm, job_id: int) -> list[dict[str, str]]:
-    deadline = time.monotonic() + 60
+def _wait(slurm: reference.Slurm, job_id: int, again: bool) -> list[dict[str, str]]:
+    deadline = time.monotonic() + 90
     while True:
         records = slurm.show(job_id)
+        for waiting in cases.requeued(records) if again else ():
+            slurm.run("scontrol", "update", f"JobId={waiting}", "StartTime=now")
         if all(record["JobState"] in harness.FINAL for record in records) or time.monotonic() > deadline:
             return records
         time.sleep(0.2)  # slurmctld has no events to wait for

@@ -54,6 +54,9 @@ def test_a_script_ends_and_writes_as_it_must(
     directory, ran = submitted[case.name]
     assert (ran.err, ran.code) == ("", 0)
     job_id = int(ran.out.split()[-1])
+    if case.again:
+        for waiting in each_bridge.until(lambda: cases.requeued(each_bridge.show(job_id))):
+            each_bridge.ok("scontrol", "update", f"JobId={waiting}", "StartTime=now")
     records = each_bridge.wait(job_id)
     problems = cases.differences_of_end(case, records)
     nodes = list(hostlist.expand(records[0]["NodeList"])) if len(records) == 1 else []

@@ -52,6 +52,9 @@ async def test_what_the_service_refuses(bridge: Bridge):
 
 
 async def test_what_sbatch_itself_refuses(bridge: Bridge):
+    assert await submit(bridge, "--gres=abacus:1", "job.sh") == Reply(
+        stderr="sbatch: error: Invalid generic resource (gres) specification\n", exit_code=1
+    )
     reply = await submit(bridge, "--bogus", "job.sh")
     assert reply == Reply(
         stderr="sbatch: unrecognized option '--bogus'\nTry \"sbatch --help\" for more information\n", exit_code=255

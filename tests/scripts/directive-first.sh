@@ -1,0 +1,3 @@
+#SBATCH --job-name=never
+#!/bin/bash
+echo never

@@ -1,0 +1,3 @@
+#!/bin/bash
+#SBATCH --export=SEED=7
+echo "$SEED ${COLOUR-not there} ${HOME:+a home}"

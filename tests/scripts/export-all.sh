@@ -1,0 +1,3 @@
+#!/bin/bash
+#SBATCH --export=ALL
+echo "$COLOUR $SHAPE"

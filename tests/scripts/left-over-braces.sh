@@ -1,0 +1,3 @@
+#!/bin/bash
+#SBATCH --account={{account}}
+echo "ran all the same"
