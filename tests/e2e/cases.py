@@ -88,9 +88,8 @@ def _read(path: Path) -> Case:
 
 def requeued(records: list[dict[str, str]]) -> list[str]:
     """Ids of those that wait to begin again."""
-    return [
-        record["JobId"] for record in records if record["JobState"] == "PENDING" and record.get("Restarts", "0") != "0"
-    ]
+    waiting = [record for record in records if record["JobState"] == "PENDING" and record.get("Restarts", "0") != "0"]
+    return [f"{one['ArrayJobId']}_{one['ArrayTaskId']}" if "ArrayTaskId" in one else one["JobId"] for one in waiting]
 
 
 def _flat(table: dict[str, Any]) -> dict[str, Any]:
