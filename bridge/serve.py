@@ -166,15 +166,38 @@ async def opened(found: settings.Settings) -> AsyncIterator[Parts]:
             tokens.load_key(found.server.data_directory / "keys"),
             operators=found.server.operators,
             own_uid=os.geteuid(),
+            serves_all=found.serves_all,
             max_token_seconds=found.server.max_token_seconds,
         )
         service = Service(store, found.site, backends, people.find)
         await service.runtime.refresh()
         await service.accounting.book()
         gate.is_admin = service.accounting.is_admin
-        yield Parts(store, service, gate, people, backends)
+        async with _reviews(found, gate):
+            yield Parts(store, service, gate, people, backends)
     finally:
         await store.close()
+
+
+@contextlib.asynccontextmanager
+async def _reviews(found: settings.Settings, gate: Gate) -> AsyncIterator[None]:
+    """Callers with tokens of Kubernetes are let in, where the site file says so."""
+    wanted = found.token_review
+    if wanted is None:
+        yield
+        return
+    try:
+        from bridge.backends.kubernetes.reviews import TokenReviews
+        from bridge.backends.kubernetes.transport import Access
+    except ImportError as error:
+        raise Unavailable(f"[token_review] needs the extra `bridge[kubernetes]`: {error}") from error
+    reach = next(one.reach for one in found.backends if one.name == wanted.backend) or settings_kubernetes.Reach()
+    reviews = TokenReviews(Access(reach.kubeconfig, reach.context), wanted.audiences)
+    gate.review, gate.reviewed_users = reviews.name_of, dict(wanted.users)
+    try:
+        yield
+    finally:
+        await reviews.close()
 
 
 def make_backends(found: settings.Settings, instance: str) -> dict[str, Backend]:
@@ -231,7 +254,7 @@ async def reconfigure(running: settings.Settings, parts: Parts) -> None:
     """
     file = None if running.file is None else str(running.file)
     found = settings.load(file, os.environ, settings_cluster.this_machine())
-    fixed = ("server", "store", "backends", "retention", "users", "mail")
+    fixed = ("server", "store", "backends", "retention", "users", "mail", "token_review")
     changed = [name for name in fixed if getattr(found, name) != getattr(running, name)]
     if changed:
         raise Refused(f"[{'], ['.join(changed)}] of the site file change with a new start of the bridge only")

@@ -69,6 +69,18 @@ class Backend:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenReview:
+    """Callers with tokens of Kubernetes."""
+
+    backend: str
+    """The backend whose cluster is asked."""
+    audiences: tuple[str, ...] = ()
+    """Whom the tokens must be meant for; empty: for the cluster's API."""
+    users: tuple[tuple[str, str], ...] = ()
+    """(Kubernetes' name, ours)"""
+
+
+@dataclass(frozen=True, slots=True)
 class Retention:
     """Seconds after a job's end. None: kept for ever."""
 
@@ -91,6 +103,13 @@ class Settings:
     retention: Retention = field(default_factory=Retention)
     mail: settings_mail.Mail | None = None
     """None: none is sent."""
+    token_review: TokenReview | None = None
+    """None: only the bridge's own tokens hold."""
+
+    @property
+    def serves_all(self) -> bool:
+        """Whoever the bridge runs as: none of its jobs is a process of its own, so anybody's may run."""
+        return all(backend.kind != "local" for backend in self.backends)
 
 
 def load(given: str | None, environ: Mapping[str, str], machine: Machine) -> Settings:
@@ -143,6 +162,7 @@ def read(text: str, file: Path | None, environ: Mapping[str, str], machine: Mach
         users=settings_cluster.read_users(root, problems),
         retention=_retention(root.table("retention")),
         mail=settings_mail.read(root.table("mail")),
+        token_review=_token_review(root, [name for name, kind in cluster.backends if kind == "kubernetes"]),
     )
     root.close()
     problems.raise_if_any()
@@ -205,6 +225,28 @@ def _store(
     first_job_id = table.count("first_job_id", 1, 1, 0x03FF0000)
     table.close()
     return Store(url or default, max(300.0, least) if window is None else window, first_job_id)
+
+
+def _token_review(root: settings_reader.Table, clusters: list[str]) -> TokenReview | None:
+    if "token_review" not in root:
+        return None
+    table = root.table("token_review")
+    users = table.table("users")
+    made = TokenReview(
+        backend=table.text(
+            "backend",
+            clusters[0] if clusters else None,
+            expected=f"a backend that is a Kubernetes cluster ({', '.join(clusters) or 'there is none'})",
+            fits=lambda value: value in clusters,
+        )
+        or "",
+        audiences=table.texts("audiences") or (),
+        users=tuple((name, users.text(name, expected="the name of a user") or "") for name in users.names()),
+    )
+    if not clusters:
+        table.wrong("backend", settings_reader.Said("nothing"), "a backend that is a Kubernetes cluster")
+    table.close()
+    return made
 
 
 def _retention(table: settings_reader.Table) -> Retention:

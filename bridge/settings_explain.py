@@ -24,6 +24,8 @@ def _server(settings: Settings, uid: int) -> Iterator[str]:
     yield f"The state is kept in {_without_password(settings.store.url)}, other data in {server.data_directory}."
     if uid == 0:
         yield f"Everybody on this host may use the Unix socket {server.socket}; the kernel says who calls."
+    elif settings.serves_all:
+        yield f"Anybody with a token is served; only uid {uid} may use the Unix socket {server.socket}."
     else:
         yield f"Only uid {uid} is served, over the Unix socket {server.socket}: the bridge does not run as root."
     if server.tcp_host is None:
@@ -33,6 +35,9 @@ def _server(settings: Settings, uid: int) -> Iterator[str]:
             "its own certificate, made at the first start" if server.tls_certificate is None else server.tls_certificate
         )
         yield f"It listens on {server.tcp_host} port {server.tcp_port} with TLS ({made}); callers bring a token."
+    if settings.token_review is not None:
+        names = ", ".join(f"{foreign} as {name}" for foreign, name in settings.token_review.users) or "nobody"
+        yield f"Tokens of the cluster of the backend {settings.token_review.backend} let in: {names}."
     if server.operators:
         yield f"Operators beside root: {', '.join(server.operators)}."
     if settings.users:

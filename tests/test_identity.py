@@ -327,6 +327,53 @@ class TestGate:
             assert (await refusal(gate, Peer(1, 1001, 5), bearer(gate.issue(ALICE, 60), "bob")))[0] is NotPermitted
 
 
+class TestServingAll:
+    @support.in_loop
+    async def test_a_plain_users_bridge_without_processes_of_its_own(self, url: str) -> None:
+        async with a_gate(url, own_uid=65532, serves_all=True) as (gate, _, _):
+            assert await gate.admit(None, bearer(gate.issue(BOB, 60))) == Caller(BOB)
+            assert await gate.admit(Peer(1, 1002, 5), ()) == Caller(BOB)
+
+
+class TestReviewedTokens:
+    """Kubernetes says who it is, the site file who that is here."""
+
+    @support.in_loop
+    async def test_lets_in_whom_the_site_file_names(self, url: str) -> None:
+        known = {"good": "system:serviceaccount:a:ci", "other": "somebody", "gone": "system:serviceaccount:a:gone"}
+
+        async def review(token: str) -> str | None:
+            return known.get(token)
+
+        async with a_gate(url) as (gate, _, _):
+            unknown = (NotAuthenticated, "the token is not one of this bridge's")
+            assert await refusal(gate, None, bearer("good")) == unknown
+            gate.review = review
+            gate.reviewed_users = {
+                "system:serviceaccount:a:ci": "alice",
+                "system:serviceaccount:a:gone": "no such user",
+            }
+            assert await gate.admit(None, bearer("good")) == Caller(ALICE)
+            assert await gate.admit(None, bearer(gate.issue(BOB, 60))) == Caller(BOB)
+            nobody = "neither this bridge nor Kubernetes knows the token"
+            assert await refusal(gate, None, bearer("bad")) == (NotAuthenticated, nobody)
+            assert await refusal(gate, None, bearer("other")) == (
+                NotPermitted,
+                "somebody of Kubernetes is no user here",
+            )
+            assert (await refusal(gate, None, bearer("gone")))[0] is NotPermitted
+
+    @support.in_loop
+    async def test_one_of_our_own_that_is_forged_is_not_asked_about(self, url: str) -> None:
+        async def review(token: str) -> str | None:
+            raise AssertionError("a token of ours was shown to another")
+
+        async with a_gate(url) as (gate, store, _):
+            gate.review = review
+            forged = tokens.sign(b"x" * 32, claims(audience=store.instance_id))
+            assert await refusal(gate, None, bearer(forged)) == (NotAuthenticated, "the token's signature is wrong")
+
+
 class TestJobTokens:
     @support.in_loop
     async def test_hold_while_the_attempt_is_on_nodes(self, url: str) -> None:

@@ -103,7 +103,12 @@ class TestFile:
         lines = [line for line in EXAMPLE.read_text().splitlines() if "postgresql" not in line]
         text = "\n".join(re.sub(r"^# (?=\[|\w+ = )", "", line) for line in lines)
         assert "known_accounts" not in EXAMPLE.read_text().replace("# known_accounts", "")
-        assert read(text).site.known_accounts == ("physics", "chemistry")
+        found = read(text)
+        assert found.site.known_accounts == ("physics", "chemistry")
+        assert found.token_review == settings.TokenReview(
+            "cluster", ("bridge",), (("system:serviceaccount:team-a:ci", "ci"), ("alice@example.org", "alice"))
+        )
+        assert [one.name for one in found.backends[1].profiles] == ["pods"]
 
     def test_accounts_and_qos_are_per_user(self) -> None:
         found = read('[accounts]\nalice = ["a", "b"]\n[qos]\nalice = ["high"]').site
@@ -121,6 +126,16 @@ start = ["add account physics GrpTRES=cpu=10,mem=4G", "add user bob account=phys
         assert site.enforced == {"associations", "limits"}
         assert read("").site.enforced == set()
         assert read('[accounts]\nalice = ["a"]').site.enforced == {"associations", "limits"}
+
+    def test_tokens_of_kubernetes_need_a_cluster(self) -> None:
+        with pytest.raises(Refused, match=r"token_review.backend: found nothing, expected a backend that is a Kuber"):
+            read("[token_review]")
+        assert read("").token_review is None
+
+    def test_without_jobs_as_processes_of_its_own_a_bridge_serves_all(self) -> None:
+        cluster = '[[backends]]\nname = "k"\nkind = "kubernetes"\n'
+        local = '[[backends]]\nname = "l"\n'
+        assert [read(text).serves_all for text in (cluster, local, cluster + local, "")] == [True, False, False, False]
 
     def test_mail_has_a_command(self) -> None:
         found = read('[mail]\ncommand = ["sendmail", "-t"]\nfrom = "a@b"\ndomain = "b"')

@@ -5,7 +5,7 @@ user, the groups too, is looked up here. Tokens are never logged, and never repe
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from bridge.core.errors import NotPermitted, Refused
@@ -32,19 +32,26 @@ class Gate:
         *,
         operators: Sequence[str] = (),
         own_uid: int,
+        serves_all: bool = False,
         max_token_seconds: int = 365 * 86400,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """`own_uid`: the bridge's. If it is not root's, that user alone is served."""
+        """`own_uid`: the bridge's. If it is not root's, that user alone is served, unless it `serves_all`: where no
+        job runs as a process of its own, its uid does not matter."""
         self._store = store
         self._people = people
         self._key = key
         self._operators = frozenset(operators)
         self._own_uid = own_uid
+        self._serves_all = serves_all
         self._max_token_seconds = max_token_seconds
         self._now = now
         self.is_admin: Callable[[str], bool] = lambda name: False
         """Whether accounting makes the user an operator (AdminLevel); set where there is accounting."""
+        self.review: Callable[[str], Awaitable[str | None]] | None = None
+        """Whom a token of Kubernetes' names, if it holds; set where such callers are served."""
+        self.reviewed_users: Mapping[str, str] = {}
+        """Kubernetes' name of a caller → ours. Nobody else is let in by such a token."""
         self._revoked: set[str] = set()
         self._revoked_until = 0.0
 
@@ -65,7 +72,7 @@ class Gate:
         return caller if name is None or name == caller.user.name else await self._acting_for(caller, name)
 
     def _serve_uid(self, uid: int) -> None:
-        if self._own_uid not in (0, uid):
+        if self._own_uid not in (0, uid) and not self._serves_all:
             raise NotPermitted(f"this bridge serves uid {self._own_uid} alone", code="not_served")
 
     async def _by_peer(self, peer: Peer) -> Caller:
@@ -75,6 +82,8 @@ class Gate:
         return Caller(user, self.is_operator(user))
 
     async def _by_token(self, token: str, peer: Peer | None) -> Caller:
+        if self.review is not None and not tokens.is_ours(token):
+            return await self._by_review(token, self.review)
         claims = tokens.verify(self._key, token, self._store.instance_id, self._now())
         await self._refuse_revoked(claims)
         user = await self._people.find_soon(claims.user)
@@ -86,6 +95,17 @@ class Gate:
             raise NotAuthenticated("the token is of another user's job")
         await self._refuse_ended(claims)
         return Caller(user, is_operator=False, job_id=claims.job_id)
+
+    async def _by_review(self, token: str, review: Callable[[str], Awaitable[str | None]]) -> Caller:
+        """Kubernetes says who it is; what that user is here stands in the site file and at the host."""
+        foreign = await review(token)
+        if foreign is None:
+            raise NotAuthenticated("neither this bridge nor Kubernetes knows the token")
+        name = self.reviewed_users.get(foreign)
+        user = None if name is None else await self._people.find_soon(name)
+        if user is None:
+            raise NotPermitted(f"{foreign} of Kubernetes is no user here", code="unknown_user")
+        return Caller(user, self.is_operator(user))
 
     async def _refuse_revoked(self, claims: Claims) -> None:
         now = self._now()

@@ -78,6 +78,11 @@ def _signature(key: bytes, signed: str) -> str:
     return _encode(hmac.digest(key, signed.encode(), hashlib.sha256))
 
 
+def is_ours(token: str) -> bool:
+    """Whether it looks like one of ours; nothing of it is believed yet."""
+    return token.partition(".")[0] == _HEADER
+
+
 def verify(key: bytes, token: str, audience: str, now: float) -> Claims:
     """What the token says, if it is ours, for `audience`, and not over."""
     signed, _, signature = token.rpartition(".")

@@ -68,6 +68,31 @@ class Cluster:
             marker.touch()
         return reference
 
+    def kubectl(self, *words: str | Path, stdin: str | None = None) -> str:
+        """Standard output of the kubectl of this cluster's version."""
+        done = subprocess.run([*self.kubectl_words(), *words], check=False, input=stdin, capture_output=True, text=True)
+        assert done.returncode == 0, f"kubectl {' '.join(map(str, words))}: {done.stderr}"
+        return done.stdout
+
+    def kubectl_words(self) -> list[str]:
+        version = os.environ.get("KUBERNETES_VERSION", "v1.37.2")
+        return [str(_cache() / "bin" / f"kubelite-{version}"), "kubectl", "--kubeconfig", str(self.kubeconfig)]
+
+    def kubeconfig_of(self, token: str, path: Path) -> Path:
+        """A kubeconfig for another caller."""
+        path.touch(0o600)
+        path.write_text(self.kubeconfig.read_text().replace("admin-token", token))
+        return path
+
+    @contextlib.contextmanager
+    def audited(self, user: str) -> Iterator[list[Json]]:
+        """What the user asked of the API meanwhile: filled in at the end. Logged are service accounts and `bridge`."""
+        found: list[Json] = []
+        with (self.directory / "log" / "audit.log").open("a+", encoding="utf-8") as log:
+            log.seek(0, os.SEEK_END)
+            yield found
+            found += [event for event in map(json.loads, log) if event["user"]["username"] == user]
+
     # ── the API ───────────────────────────────────────────────────────────────────────────────────
 
     def call(self, method: str, path: str, body: Json | None = None, content_type: str = "application/json") -> Json:
@@ -130,9 +155,8 @@ class Cluster:
         """SIGKILL to the container of a pod's job, by the runtime: as if the kernel had done it."""
         status = self.call("GET", pod_path)["status"]["containerStatuses"][0]
         container = status["containerID"].removeprefix("containerd://")
-        ctr = Path(os.environ.get("CLUSTER_CACHE", Path.home() / ".cache" / "bridge-cluster")) / "bin" / "ctr"
         words = [
-            ctr,
+            _cache() / "bin" / "ctr",
             "-a",
             self.directory / "containerd.sock",
             "-n",
@@ -150,6 +174,10 @@ class Cluster:
         path = f"/api/v1/nodes/{NODE}/status"
         change = {"status": {"capacity": {resource: str(count)}}}
         self.call("PATCH", path, change, "application/strategic-merge-patch+json")
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("CLUSTER_CACHE", Path.home() / ".cache" / "bridge-cluster"))
 
 
 @contextlib.contextmanager

@@ -1,6 +1,8 @@
 """An OCI image archive, for `ctr images import`, from a root folder: one uncompressed layer.
 
 python3 ociimage.py ROOTFS NAME ARCHIVE COMMAND...    (IMAGE_ENVIRONMENT: lines of its environment)
+
+What containerfile.py wrote beside the root folder, ROOTFS.json, goes before both.
 """
 
 import hashlib
@@ -28,7 +30,7 @@ def write(rootfs: str, name: str, archive: str, command: list[str]) -> None:
             {
                 "architecture": "amd64",
                 "os": "linux",
-                "config": {"Cmd": command, "Env": _environment()},
+                "config": {"Cmd": command, "Env": _environment(), **_written(rootfs)},
                 "rootfs": {"type": "layers", "diff_ids": [f"sha256:{layer_digest}"]},
             }
         )
@@ -52,6 +54,15 @@ def write(rootfs: str, name: str, archive: str, command: list[str]) -> None:
             tar.add(layer_path, arcname=f"blobs/sha256/{layer_digest}")
     finally:
         os.remove(layer_path)
+
+
+def _written(rootfs: str) -> dict[str, Any]:
+    try:
+        with open(f"{rootfs}.json") as file:
+            found: dict[str, Any] = json.load(file)
+    except FileNotFoundError:
+        return {}
+    return {**found, "Env": [f"{name}={value}" for name, value in found.get("Env", {}).items()] or _environment()}
 
 
 def _environment() -> list[str]:

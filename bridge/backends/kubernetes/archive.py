@@ -3,6 +3,7 @@
 import hashlib
 import io
 import pathlib
+import sys
 import zipfile
 
 from bridge.agent import pod
@@ -46,3 +47,7 @@ def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
     entry.compress_type = zipfile.ZIP_DEFLATED
     entry.external_attr = 0o644 << 16
     archive.writestr(entry, data)
+
+
+if __name__ == "__main__":
+    pathlib.Path(sys.argv[1]).write_bytes(build()[1])

@@ -264,7 +264,7 @@ class Transport:
                 return await _read_exec(socket)
         except aiohttp.WSServerHandshakeError as error:
             if error.status in (400, 404, 409):
-                raise Gone(f"pod {pod} takes no commands: {error.message}") from error
+                raise Gone(f"pod {pod} takes no commands: {error.status} {error.message}") from error
             raise Unavailable(f"pod {pod} takes no commands now: {error.status} {error.message}") from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unavailable(f"pod {pod} takes no commands now: {_text_of(error)}") from error
