@@ -177,6 +177,12 @@ def eligible_at(job: Job) -> float | None:
     return job.begin_at if job.begin_at is not None else None
 
 
+def has_history(job: Job, until: float) -> bool:
+    """Whether lists of the past show it: before it is eligible Slurm's do not, unless it is asked for by its id."""
+    eligible = eligible_at(job)
+    return job.started_at is not None or (eligible is not None and eligible <= until)
+
+
 def time_left(job: Job, now: float) -> str:
     if job.time_limit_seconds >= UNLIMITED_SECONDS:
         return "UNLIMITED"

@@ -45,7 +45,15 @@ class Served:
             found = answer.read().decode()
         finally:
             connection.close()
-        return answer.status, json.loads(found) if found[:1] == "{" else found
+        if found[:1] == "{":
+            return answer.status, json.loads(found)
+        return answer.status, _outline(found) if found.startswith("%YAML") else found
+
+
+def _outline(yaml: str) -> dict[str, Any]:
+    """Slurm's YAML line by line, without `meta`: who asked, and who answers."""
+    lines = re.sub(r"(?m)^!!str meta:.*\n(?: .*\n)*", "", yaml).splitlines()
+    return {"lines": lines}
 
 
 class Real(Served):

@@ -25,6 +25,8 @@ class Play:
     """The same, as root."""
     answers: list[tuple[str, int, Any]] = field(default_factory=list)
     ids: list[int] = field(default_factory=list)
+    unique: str = field(default_factory=lambda: f"past{time.time_ns()}")
+    """A name that nothing else in the history has; `{unique}` in what is asked and answered."""
 
     def ask(
         self,
@@ -74,6 +76,7 @@ class Play:
         if isinstance(value, list):
             return [self._filled(one) for one in value]
         if isinstance(value, str):
+            value = value.replace("{unique}", self.unique)
             for place, number in enumerate(self.ids, 1):
                 value = value.replace(_place(place), str(number))
         return value
@@ -83,8 +86,12 @@ class Play:
         if isinstance(value, dict):
             return {key: self._general(one, name if key in _PARTS else key) for key, one in value.items()}
         if isinstance(value, list):
+            if name == "users":  # by name, and the plain user has another on either side
+                value = sorted(value, key=lambda one: isinstance(one, dict) and one["name"] != "root")
             return [self._general(one, name) for one in value]
-        if name not in _HOLDS_IDS or isinstance(value, bool):
+        if isinstance(value, str):
+            value = value.replace(self.unique, "{unique}")
+        if name not in _HOLDS_IDS or isinstance(value, bool) or (name == "id" and not isinstance(value, str)):
             return value
         if isinstance(value, int) and value in self.ids:
             return _place(self.ids.index(value) + 1)
@@ -101,7 +108,7 @@ def _place(number: int) -> str:
 
 _PARTS = frozenset({"set", "infinite", "number"})
 _HOLDS_IDS = frozenset(
-    {"job_id", "array_job_id", "step_id", "dependency", "description"}
+    {"job_id", "array_job_id", "step_id", "id", "dependency", "description"}
     | {"stdin_expanded", "stdout_expanded", "stderr_expanded", "standard_input", "standard_output", "standard_error"}
 )
 

@@ -123,45 +123,45 @@ def nodes(one: Play) -> None:
 
 
 def history(one: Play) -> None:
-    job = one.submit("a job that fails", name="past")
+    job = one.submit("a job that fails", name="{unique}")
     one.until(job, lambda state: bool(state & FINAL) and "COMPLETING" not in state)
-    waiting = one.submit("a job that waits", name="past2", hold=True)
-    array = one.submit("an array", name="past3", hold=True, array="0-2")
+    waiting = one.submit("a job that waits", name="{unique}2", hold=True)
+    array = one.submit("an array", name="{unique}3", hold=True, array="0-2")
     for version in (41, 42, 43, 44):
         one.ask(f"its record in v0.0.{version}", "GET", f"/slurmdb/v0.0.{version}/job/{job}")
     one.ask("what waits", "GET", f"{DB}/job/{waiting}")
     one.ask("the array", "GET", f"{DB}/job/{array}")
     one.ask("a task", "GET", f"{DB}/job/{array}_1")
     for query in (
-        "job_name=past",
-        "job_name=past2,nosuch",
-        "job_name=past&state=FAILED",
-        "job_name=past&state=RUNNING",
-        "job_name=past&state=ZORK",
-        "job_name=past&partition=main",
-        "job_name=past&partition=zork",
-        "job_name=past&users=nosuchuser",
-        "job_name=past&skip_steps=true",
-        "job_name=past&skip_steps=yes",
-        "job_name=past&start_time=now-1hour",
-        "job_name=past&start_time=2000000000",
-        "job_name=past&start_time=zork",
-        "job_name=past&end_time=1000000000",
-        "job_name=past&node=n1",
-        "job_name=past&node=zork",
-        "job_name=past&zork=1",
-        "job_name=past&qos=normal",
-        "job_name=past&exit_code=3",
-        "job_name=past&constraints=intel",
+        "job_name={unique}",
+        "job_name={unique}2,nosuch",
+        "job_name={unique}&state=FAILED",
+        "job_name={unique}&state=RUNNING",
+        "job_name={unique}&state=ZORK",
+        "job_name={unique}&partition=main",
+        "job_name={unique}&partition=zork",
+        "job_name={unique}&users=nosuchuser",
+        "job_name={unique}&skip_steps=true",
+        "job_name={unique}&skip_steps=yes",
+        "job_name={unique}&start_time=now-1hour",
+        "job_name={unique}&start_time=2000000000",
+        "job_name={unique}&start_time=zork",
+        "job_name={unique}&end_time=1000000000",
+        "job_name={unique}&node=n%5B1-4%5D",
+        "job_name={unique}&node=zork",
+        "job_name={unique}&zork=1",
+        "job_name={unique}&qos=normal",
+        "job_name={unique}&exit_code=3",
+        "job_name={unique}&constraints=intel",
         f"step={job}",
         f"step={job},{waiting}",
         f"step={job}.batch",
         "step=abc",
         "step=9999999",
-        "job_name=past&wckey=x",
-        "job_name=past&reservation=x",
-        "job_name=past&show_batch_script=true",
-        "job_name=past&show_job_environment=true",
+        "job_name={unique}&wckey=x",
+        "job_name={unique}&reservation=x",
+        "job_name={unique}&show_batch_script=true",
+        "job_name={unique}&show_job_environment=true",
     ):
         one.ask(f"jobs by {query}", "GET", f"{DB}/jobs/?{query}")
     for number in (waiting, array):

@@ -499,7 +499,7 @@ _VALUES: Mapping[str, Value] = {
     "array_task_string": lambda f: (
         (jobfacts.task_expression(f.job, jobfacts.TASK_EXPRESSION_LENGTH) or "") if f.job.task_index is None else ""
     ),
-    "association_id": Fixed(0),
+    "association_id": lambda f: f.view.association_id(f.job),
     "batch_features": _recorded("batch"),
     "batch_flag": Fixed(True),
     "batch_host": lambda f: f.job.nodes[0].node if f.job.nodes else "",
