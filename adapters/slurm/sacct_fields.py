@@ -182,8 +182,7 @@ def job_name(job: Job) -> str:
 
 def association_id(job: Job, book: Book) -> int:
     """0: none."""
-    found = book.find(job.request.user, job.request.account or "", job.partition)
-    return 0 if found is None else found.id
+    return book.id_of(job.request.user, job.request.account, job.partition)
 
 
 def _booked(book: Book) -> dict[str, Callable[[Row], str]]:
