@@ -5,6 +5,7 @@ from functools import lru_cache
 from pathlib import PurePosixPath
 
 from adapters.slurm import arrayspec, durations
+from bridge.core import placement
 from bridge.core.indexset import IndexSet
 from bridge.core.job import WAITING, Job, JobState
 from bridge.core.nodes import Site
@@ -71,11 +72,9 @@ def reason_text(job: Job) -> str:
         number = job.end.signal if job.end is not None else 0
         return f"RaisedSignal:{number}({signal_description(number)})"
     if reason is Reason.NODES_NOT_AVAILABLE:
-        if not job.request.component.node_list:
-            return "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions"
-        if job.reason_detail.startswith("May be "):  # the nodes are kept by a reservation
+        if job.reason_detail == placement.RESERVED:
             return f"ReqNodeNotAvail, {job.reason_detail}"
-        return f"ReqNodeNotAvail, UnavailableNodes:{job.reason_detail}"
+        return "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions"
     if reason is Reason.RESERVATION_DELETED:
         return f"Reservation {job.request.reservation} was deleted"
     if reason is Reason.REQUEUED_HELD and job.state is JobState.SPECIAL_EXIT:

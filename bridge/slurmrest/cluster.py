@@ -1,7 +1,7 @@
 """ping, diag, nodes, partitions, reservations, licences, shares: the controller's own state."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from adapters.slurm import errors, hostlist, sdiag
 from adapters.slurm.rest import cluster, diagnostics, envelope, nodes, parsing
@@ -9,8 +9,8 @@ from adapters.slurm.rest.envelope import Error
 from adapters.slurm.rest.parsing import Failed
 from adapters.slurm.rest.shapes import STRINGS, Json
 from adapters.slurm.scontrol_show import NodeUse
-from bridge.core.errors import Refused
-from bridge.core.nodes import Node, NodeState
+from bridge.core.errors import Conflict, Refused
+from bridge.core.nodes import Order
 from bridge.slurmrest import queries
 from bridge.slurmrest.asking import Ask, Handler, NotModified, Reply, World
 from bridge.slurmrest.counters import Counters
@@ -107,27 +107,24 @@ class Cluster:
             raise Failed(Error(failure, -1, source, sentence))
         if not ask.caller.is_operator:
             raise Failed(Error(failure, errors.number_of("invalid_user_id"), source))
-        known = {node.name: node for node in await self._service.nodes.known()}
+        known = {node.name for node in await self._service.nodes.known()}
         for name in names:
             if name in known:
-                await self._change_one(ask, known[name], wanted, failure, source)
-        if not names or not known.keys() >= set(names):
+                await self._change_one(ask, name, wanted, failure, source)
+        if not names or not known >= set(names):
             raise Failed(Error(failure, errors.number_of("invalid_node_name"), source))
         return Reply()
 
-    async def _change_one(self, ask: Ask, node: Node, wanted: Mapping[str, Any], failure: str, source: str) -> None:
-        reason = wanted.get("reason") or ""
+    async def _change_one(self, ask: Ask, name: str, wanted: Mapping[str, Any], failure: str, source: str) -> None:
         words = wanted.get("state", ())
-        mark = _mark_of(words[0], node) if len(words) == 1 else None
+        order = _ORDERS.get(words[0]) if len(words) == 1 else None
         if "state" not in wanted:
-            if not reason or node.state is NodeState.UP:
-                return  # a node that is in use has no reason to be kept
-            mark = _KEPT[node.state]
-        if mark is None:
-            raise Failed(Error(failure, NO_SUCH_CHANGE, source, "Invalid node state transition"))
+            order = "REASON"
         try:
-            await self._service.nodes.mark(ask.caller, [node.name], mark, reason)
-        except Refused as error:
+            if order is None:
+                raise Refused("no such change of state", code="invalid_node_state")
+            await self._service.nodes.mark(ask.caller, [name], order, wanted.get("reason") or "")
+        except (Conflict, Refused) as error:
             raise Failed(envelope.of_bridge(failure, error, source)) from error
 
     async def _uses(self, ask: Ask) -> list[NodeUse]:
@@ -198,10 +195,14 @@ class Cluster:
 
 
 _CHANGEABLE = frozenset({"state", "reason", "reason_uid", "name"})
-NO_SUCH_CHANGE = 2180
-
-_Mark = Literal["UP", "DRAIN", "DOWN"]
-_KEPT: Mapping[NodeState, _Mark] = {NodeState.DRAIN: "DRAIN", NodeState.DOWN: "DOWN", NodeState.UP: "UP"}
+_ORDERS: Mapping[str, Order] = {
+    "DRAIN": "DRAIN",
+    "FAIL": "FAIL",
+    "DOWN": "DOWN",
+    "RESUME": "RESUME",
+    "UNDRAIN": "UNDRAIN",
+    "IDLE": "IDLE",
+}
 
 
 def _change_of(ask: Ask) -> dict[str, Any]:
@@ -219,14 +220,3 @@ def _expanded(word: str) -> list[str]:
         return hostlist.expand(word)
     except ValueError:
         return [word]  # no node has such a name
-
-
-def _mark_of(word: str, node: Node) -> _Mark | None:
-    """None: a node in its state cannot be changed so."""
-    if word in ("DRAIN", "FAIL"):
-        return "DRAIN"
-    if word == "DOWN":
-        return "DOWN"
-    if word == "RESUME":
-        return "UP" if node.state is not NodeState.UP else None
-    return "UP" if word in ("UNDRAIN", "IDLE") else None

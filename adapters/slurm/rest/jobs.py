@@ -36,6 +36,7 @@ from adapters.slurm.rest.shapes import (
     until,
 )
 from adapters.slurm.squeue_columns import View, node_list
+from bridge.core import placement
 from bridge.core.job import WAITING, Job, JobState
 from bridge.core.reasons import Reason
 from bridge.core.request import UNLIMITED_SECONDS, Component, JobRequest
@@ -468,6 +469,8 @@ def _allocated_licenses(f: Facts) -> str:
 
 
 def _state_reason(f: Facts) -> str:
+    if f.job.reason is Reason.NODES_NOT_AVAILABLE and f.job.reason_detail != placement.RESERVED:
+        return Reason.RESOURCES.value
     return f.job.reason.value
 
 
