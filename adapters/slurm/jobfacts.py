@@ -97,6 +97,11 @@ def system_comment(job: Job) -> str:
     return job.reason_detail if job.reason in _TOLD_BY_BACKENDS else ""
 
 
+def reason_waited_for(job: Job) -> Reason:
+    """As slurmdbd keeps it: what a job waited for last, told once it was placed."""
+    return job.waited_for if job.attempt else Reason.NONE
+
+
 def signal_description(number: int) -> str:
     try:
         return signal.strsignal(number) or f"Unknown signal {number}"

@@ -114,11 +114,6 @@ def _of_job(value: Callable[[Job], str]) -> Callable[[Row], str]:
     return lambda row: value(row.job) if row.is_job else ""
 
 
-def _reason(job: Job) -> str:
-    """Slurm's database hears why a job waited when it starts, not before."""
-    return "None" if job.state in WAITING else jobfacts.reason_text(job)
-
-
 def _always(value: Callable[[Job], str]) -> Callable[[Row], str]:
     return lambda row: value(row.job)
 
@@ -157,7 +152,7 @@ def _identity(view: View) -> dict[str, Callable[[Row], str]]:
         "systemcomment": _of_job(jobfacts.system_comment),
         "constraints": _of_job(lambda job: job.request.component.constraint or ""),
         "licenses": _of_job(lambda job: job.request.component.licenses or ""),
-        "reason": _of_job(_reason),
+        "reason": _of_job(lambda job: jobfacts.reason_waited_for(job).value),
         "reservation": _of_job(lambda job: job.request.reservation or ""),
         "restarts": _of_job(lambda job: str(job.restarts)),
         "failednode": _of_job(jobfacts.failed_node),

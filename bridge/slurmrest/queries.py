@@ -45,7 +45,7 @@ class Query:
         if value.isascii() and value.isdigit() and len(value) < 16:
             return int(value)
         try:
-            return int(timespec.parse_begin(value, now))
+            return int(timespec.parse_past(value, now))
         except values.BadValue as bad:
             problem = Error(f"Parsing of {value} for timestamp failed", envelope.NOT_CONVERTED, f"#/{name}/")
             raise NotRead(problem, self.source, self.half) from bad

@@ -253,7 +253,7 @@ def job(one: Job, steps: Sequence[Step], script: str, look: Look) -> dict[str, A
         "stdin": jobs.standard_input(request),
         "state": {
             "current": _state(sacct_fields.state(row)),
-            "reason": "None",  # the database is told of jobs when they start, and then they wait for nothing
+            "reason": jobfacts.reason_waited_for(one).value,
         },
         "steps": _steps(one, steps, look) if one.nodes else [],
         "submit_line": request.submit_line,
