@@ -9,6 +9,14 @@ from pathlib import Path
 Use = Callable[[Path], None]
 
 
+def until(look: Callable[[], bool], said: Callable[[], object] = str, seconds: float = 60.0) -> None:
+    """Looks again and again, where there is nothing to wait for: Slurm's commands, files. Else fails with `said()`."""
+    deadline = time.monotonic() + seconds
+    while not look():
+        assert time.monotonic() < deadline, said()
+        time.sleep(0.2)
+
+
 def run(*uses: Use) -> None:
     """Each gets a new folder. A failure is told, and the next one is tried all the same; ends the process."""
     failed = 0

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import time
 from pathlib import Path
 
 import ordinary
@@ -30,10 +29,7 @@ def states() -> list[str]:
 
 
 def wait_for_states(*wanted: str) -> None:
-    deadline = time.monotonic() + 60
-    while (found := states()) != sorted(wanted):
-        assert time.monotonic() < deadline, f"{found}, not {wanted}"
-        time.sleep(0.2)
+    ordinary.until(lambda: states() == sorted(wanted), lambda: f"{states()}, not {wanted}")
 
 
 def four_workers(folder: Path) -> None:

@@ -1,7 +1,6 @@
 """parsl: apps on blocks of nodes by SlurmProvider, a block for each launcher, and the provider alone."""
 
 import subprocess
-import time
 from pathlib import Path
 
 import ordinary
@@ -57,10 +56,10 @@ def loaded(folder: Path, **provider: object) -> Config:
 
 
 def nothing_is_left() -> None:
-    deadline = time.monotonic() + 60
-    while subprocess.check_output(["squeue", "--me", "--noheader"], text=True):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    def left() -> str:
+        return subprocess.check_output(["squeue", "--me", "--noheader"], text=True)
+
+    ordinary.until(lambda: not left(), left)
 
 
 def twenty_apps(folder: Path) -> None:
@@ -130,12 +129,15 @@ def many_in_one_question(folder: Path) -> None:
 
 def wait_for(provider: SlurmProvider, wanted: dict[str, JobState]) -> None:
     """parsl forgets how an ended job ended: what it does not ask for again, it takes as completed."""
-    deadline, missing = time.monotonic() + 60, dict(wanted)
-    while missing:
-        assert time.monotonic() < deadline, missing
-        found = provider.status(list(wanted))
-        missing = {job: state for job, state in missing.items() if found[list(wanted).index(job)].state != state}
-        time.sleep(0.3)
+    missing = dict(wanted)
+
+    def seen() -> bool:
+        for job, status in zip(wanted, provider.status(list(wanted)), strict=True):
+            if missing.get(job) == status.state:
+                del missing[job]
+        return not missing
+
+    ordinary.until(seen, lambda: missing)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import ordinary
@@ -217,10 +216,7 @@ def a_partition_for_each_rule(folder: Path) -> None:
 def interrupted(folder: Path) -> None:
     with (folder / "said").open("w") as said:
         running = subprocess.Popen(command(folder, TWO_THAT_LAST), cwd=folder, stdout=said, stderr=said)
-    deadline = time.monotonic() + 90
-    while len(list(folder.glob("*-began"))) < 2:
-        assert time.monotonic() < deadline and running.poll() is None, (folder / "said").read_text()
-        time.sleep(0.2)
+    ordinary.until(lambda: len(list(folder.glob("*-began"))) == 2, (folder / "said").read_text, 90)
     running.send_signal(signal.SIGINT)
     assert running.wait(60) != 0
     assert subprocess.check_output(["squeue", "--me", "-h", "-t", "PD,R"], text=True) == "", (

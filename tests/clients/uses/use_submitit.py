@@ -72,14 +72,16 @@ def state_of(job: submitit.Job[Any]) -> str:
 
 
 def wait_for_state(job: submitit.Job[Any], state: str) -> None:
-    while not state_of(job).startswith(state):
-        time.sleep(0.2)
+    ordinary.until(lambda: state_of(job).startswith(state), lambda: f"{state_of(job)}, not {state}")
 
 
 def hurry(job: submitit.Job[Any]) -> None:
     """A requeued job would wait for two minutes."""
-    while "Restarts=1" not in subprocess.check_output(["scontrol", "show", "job", job.job_id], text=True):
-        time.sleep(0.2)
+
+    def shown() -> str:
+        return subprocess.check_output(["scontrol", "show", "job", job.job_id], text=True)
+
+    ordinary.until(lambda: "Restarts=1" in shown(), shown, 120)
     subprocess.check_call(["scontrol", "update", f"JobId={job.job_id}", "StartTime=now"])
 
 
@@ -163,9 +165,7 @@ def cancelled_with_its_handle(folder: Path) -> None:
 def a_checkpoint_when_preempted(folder: Path) -> None:
     starts = folder / "starts"
     job = executor(folder, slurm_signal_delay_s=30).submit(Training(starts))
-    while not starts.exists():
-        time.sleep(0.2)
-    time.sleep(0.5)
+    ordinary.until(starts.exists)
     job._interrupt()
     hurry(job)
     assert job.result() == 7
