@@ -4,6 +4,7 @@ told to tests/run."""
 import collections
 import os
 import random
+import shutil
 from pathlib import Path
 
 import hypothesis
@@ -27,9 +28,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     on_cluster = [item for item in items if item.get_closest_marker("cluster")]
     if on_cluster and ground.missing():
         left_out += on_cluster
+    left_out += [item for item in items if any(map(_is_missing, item.iter_markers("program")))]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+
+
+def _is_missing(marker: pytest.Mark) -> bool:
+    return shutil.which(marker.args[0]) is None
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -62,7 +62,7 @@ def _values(site: Site, nodes: Sequence[Node], here: Installation, clock: durati
         "MaxMemPerNode": "UNLIMITED",
         "MaxNodeCount": str(len(nodes)),
         "MinJobAge": f"{site.min_job_age_seconds} sec",
-        "MpiDefault": "(null)",
+        "MpiDefault": "(null)" if site.mpi_default == "none" else site.mpi_default,
         "OverTimeLimit": "0 min",
         "PreemptMode": "OFF",
         "PreemptType": "(null)",

@@ -113,7 +113,9 @@ class Rank:
 
 
 def start(number: int, argv: Sequence[str], environment: Mapping[str, str], options: Mapping[str, Any]) -> Rank:
-    """`options`: chdir, umask, rlimits, append; stdin, stdout, stderr (None: a pipe; else a path). Raises OSError."""
+    """`options`: chdir, umask, rlimits, append; stdin, stdout, stderr (None: a pipe; else a path); `inherited`, a
+    descriptor above 2 that stays open. Raises OSError.
+    """
     pipes: List[int] = []
 
     def a_pipe(path: Optional[str]) -> "tuple[Optional[int], Optional[int]]":
@@ -160,7 +162,10 @@ def _become(
     # Copies above the standard three first: one of them may be in the way of another.
     for target, source in enumerate([os.dup(fd) if fd < 3 else fd for fd in files]):
         os.dup2(source, target)
-    cage.close_all_but(0, 1, 2)
+    inherited = options.get("inherited")
+    if inherited is not None:
+        os.set_inheritable(inherited, True)
+    cage.close_all_but(0, 1, 2, *([] if inherited is None else [inherited]))
     _enter(options["chdir"])
     user.set_limits(options["rlimits"])
     own = {**environment, "SLURM_TASK_PID": str(os.getpid())}

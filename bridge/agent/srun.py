@@ -14,13 +14,12 @@ from typing import Any, Dict, List, Mapping, Sequence
 if not __package__:  # run as a program, by a path: our own package is two folders up
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
-from bridge.agent import layout, step, step_ask, step_options, step_request, step_wish
+from bridge.agent import layout, step, step_ask, step_mpi, step_options, step_request, step_wish
 from bridge.agent.step_options import Given
 from bridge.agent.step_say import Fatal, say
 
 _VERSION = "slurm 25.11.8"
 _USAGE = "Usage: srun [OPTIONS...] executable [args...]\n"
-_MPI_TYPES = ("none",)
 
 
 def run(argv: Sequence[str]) -> int:
@@ -59,7 +58,7 @@ def _run(given: Given, environment: Mapping[str, str]) -> int:
         os.write(1, (_USAGE + _help()).encode())
         return 0
     if given.get("mpi") == "list":
-        os.write(1, ("MPI plugin types are...\n" + "".join(f"\t{name}\n" for name in _MPI_TYPES)).encode())
+        os.write(1, step_mpi.list_of_types().encode())
         return 0
     _refuse(given)
     step_request.check(given)
@@ -83,15 +82,7 @@ def _refuse(given: Given) -> None:
             raise Fatal(f"error: --{name} is refused: {option.because}")
         if option.does == step_options.RECORD and given.verbose:
             say(f"note: --{name} changes nothing here: {option.because}")
-    mpi = given.get("mpi")
-    if mpi in ("pmi2", "pmix") and "mpi" in given.values:
-        raise Fatal(f"error: --mpi={mpi} is refused: the bridge serves no PMI yet; mpirun starts MPI programs")
-    if mpi not in (None, "none", "pmi2", "pmix"):
-        raise Fatal(
-            f"error: MPI: Cannot create context for mpi/{mpi}\n"
-            "error: MPI: Unable to load any plugin\n"
-            f"error: Invalid MPI type '{mpi}', --mpi=list for acceptable types"
-        )
+    step_mpi.check(given)
 
 
 def _run_step(given: Given, environment: Mapping[str, str]) -> int:

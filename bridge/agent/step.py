@@ -14,7 +14,7 @@ import socket
 import time
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from bridge.agent import step_end, step_files, step_input, step_output, step_request, texts, wire
+from bridge.agent import step_end, step_files, step_input, step_mpi, step_output, step_request, texts, wire
 from bridge.agent.step_ask import Asked
 from bridge.agent.step_options import Given
 from bridge.agent.step_say import Fatal, say
@@ -48,6 +48,7 @@ class Step:
         self._files = step_files.Files(given, self.tasks, os.getcwd(), self._codes())
         self._streams: Dict[int, step_output.Stream] = {}
         self._input: Optional[step_input.Input] = None
+        self._mpi = step_mpi.Hub([str(part["name"]) for part in asked.parts], self._send_mpi, self._abort_once)
         self._signals: List[int] = []
         self._interrupted_at: Optional[int] = None
         self._limit_at: Optional[float] = None
@@ -108,6 +109,7 @@ class Step:
             "umask": mask,
             "append": self._files.appends,
             "rlimits": [],
+            "mpi": step_mpi.launch_field(step_mpi.kind_of(self._given, self._asked.mpi), self.name, self._parts),
         }
         for node_rank, part in enumerate(self._parts):
             try:
@@ -255,8 +257,15 @@ class Step:
         elif "failed" in message:
             say(f"error: {node.name}: task {message['failed']}: {message['why']}")
             self._ends.statuses[int(message["failed"])] = 1 << 8
+        elif "mpi" in message:
+            self._mpi.take(node.name, message["mpi"])
         elif "done" in message:
             self._finish(node)
+
+    def _send_mpi(self, name: str, message: Mapping[str, Any]) -> None:
+        for node in self._nodes:
+            if node.name == name and not node.is_done:
+                self._send(node, wire.control({"mpi": message}))
 
     def _finish(self, node: Node) -> None:
         node.is_done = True
@@ -378,6 +387,10 @@ class Step:
     def _force(self) -> None:
         if not self._is_aborted:
             self._tell("forcing job termination")
+            self._abort()
+
+    def _abort_once(self) -> None:
+        if not self._is_aborted:
             self._abort()
 
     def _abort(self) -> None:

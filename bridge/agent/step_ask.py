@@ -27,6 +27,8 @@ class Asked:
     kill_wait_seconds: float
     has_waited: bool
     job_times: Dict[str, str]
+    mpi: str = "none"
+    """What the site gives to steps that name no kind of MPI."""
 
 
 class Asker:
@@ -74,6 +76,7 @@ class Asker:
             float(answer["kill_wait_seconds"]),
             self._has_waited,
             answer.get("job_times") or {},
+            str(answer.get("mpi") or "none"),
         )
 
     def _refusal(self, why: str) -> Fatal:

@@ -83,6 +83,7 @@ class StepRequest(Peer):
             "step_id": self.step_id,
             "parts": shown,
             "kill_wait_seconds": launch["kill_wait_seconds"],
+            "mpi": launch.get("mpi_default") or "none",
         }
         if launch.get("began_at"):
             given["job_times"] = batch.times(launch["began_at"], launch.get("time_limit_seconds"))

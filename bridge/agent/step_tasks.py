@@ -7,7 +7,7 @@ import selectors
 import signal
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Set
 
-from bridge.agent import ranks, step_environment, wire
+from bridge.agent import mpi_ranks, pmi_ranks, ranks, step_environment, wire
 from bridge.agent.step_peer import Peer
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class Launch(Peer):
         self._is_done = False
         self._mark = b""
         self._gathering: Optional[Timer] = None
+        self._mpi = mpi_ranks.MpiRanks()
 
     def on_frame(self, kind: int, rank: int, data: bytes) -> None:
         if kind == wire.CONTROL:
@@ -36,12 +37,26 @@ class Launch(Peer):
                 self._start(message)
             elif message.get("do") == "signal":
                 self.signal(int(message["number"]), message.get("ranks"))
+            elif "mpi" in message:
+                self._mpi.from_srun(message["mpi"])
         elif kind in (wire.STDIN, wire.STDIN_END):
             self._feed(rank, data, ends=kind == wire.STDIN_END)
 
     def _start(self, message: Dict[str, Any]) -> None:
-        self._started = True
         self.service.launches.add(self)
+        self._mpi = self._serve_mpi(message.get("mpi") or {}, [int(task["rank"]) for task in message["tasks"]])
+        self._mpi.when_ready(lambda: self._start_ranks(message))
+
+    def _serve_mpi(self, wanted: Dict[str, Any], numbers: List[int]) -> mpi_ranks.MpiRanks:
+        if wanted.get("kind") == "pmi2":
+            return pmi_ranks.PmiRanks(self.service, wanted, numbers, self._tell_mpi)
+        return self._mpi
+
+    def _tell_mpi(self, message: Dict[str, Any]) -> None:
+        self.send(wire.control({"mpi": message}))
+
+    def _start_ranks(self, message: Dict[str, Any]) -> None:
+        self._started = True
         self._mark = f"SLURM_STEP_ID={message['step_id']}".encode()
         options = {"umask": int(message["umask"]), "chdir": str(message["chdir"]), "append": bool(message["append"])}
         options["rlimits"] = [(str(n), int(s), int(h)) for n, s, h in message["rlimits"]]
@@ -50,11 +65,15 @@ class Launch(Peer):
         for task in tasks:
             environment = {**common, **self.service.environment_of_node, **task["environment"]}
             files = {name: task.get(name) for name in ("stdin", "stdout", "stderr")}
+            number = int(task["rank"])
             try:
-                rank = ranks.start(int(task["rank"]), task["argv"], environment, {**options, **files})
+                for_mpi, inherited = self._mpi.before_start(number)
+                more = {**files, "inherited": inherited}
+                rank = ranks.start(number, task["argv"], {**environment, **for_mpi}, {**options, **more})
             except OSError as error:
-                self.send(wire.control({"failed": int(task["rank"]), "why": os.strerror(error.errno or 0)}))
+                self.send(wire.control({"failed": number, "why": os.strerror(error.errno or 0)}))
                 continue
+            self._mpi.after_start(number)
             self.ranks.append(rank)
             for fd in rank.outputs():
                 self._listen(fd, rank)
@@ -167,6 +186,7 @@ class Launch(Peer):
 
     def _has_said_all(self, rank: ranks.Rank) -> bool:
         """Read what it wrote before its end. False: srun is slow, and gets that first."""
+        self._mpi.drain(rank.number)
         for fd in list(rank.outputs()):
             while fd not in self._paused and self._hear(fd, rank):
                 pass
@@ -189,6 +209,7 @@ class Launch(Peer):
             if stdin is not None and stdin in self.service.selector.get_map():
                 self.service.selector.unregister(stdin)
             rank.close()
+        self._mpi.close()
         self.service.launches.discard(self)
         self.send(wire.control({"done": True}))
 

@@ -73,6 +73,8 @@ class Group:
     job_token: str = field(repr=False, default="")
     """Lets sbatch, squeue ... inside the job act as its user, until the attempt ends."""
     partition: str = ""
+    mpi_default: str = "none"
+    """What steps get that name no kind of MPI."""
     requeue: bool = True
     """Whether the job runs again when its node is lost."""
     group_names: tuple[str, ...] = ()
@@ -139,6 +141,7 @@ def launch_file(group: Group, addresses: Sequence[tuple[str, int]]) -> dict[str,
         },
         "memory_limit_mib": list(group.memory_limit_mib),
         "patience_seconds": group.patience_seconds,
+        "mpi_default": group.mpi_default,
         "key": group.key,
         "job_token": group.job_token,
     }

@@ -52,6 +52,7 @@ def make_group(
         key=key,
         job_token=job_token,
         partition=job.partition,
+        mpi_default=site.mpi_default,
         requeue=request.requeue is not False,
         group_names=user.group_names,
     )

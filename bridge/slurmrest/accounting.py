@@ -3,26 +3,23 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from adapters.slurm import errors, hostlist, jobfacts, selectors, states
-from adapters.slurm.rest import accounts, envelope, history, parsing
+from adapters.slurm import hostlist, selectors, states
+from adapters.slurm.rest import accounts, envelope, history
 from adapters.slurm.rest.accounts import Resources
 from adapters.slurm.rest.envelope import Error
 from adapters.slurm.rest.history import Look
 from adapters.slurm.rest.parsing import Failed
-from adapters.slurm.rest.shapes import INT32, dump
+from adapters.slurm.rest.shapes import dump
 from adapters.slurm.sacctmgr_fields import ClusterFacts
 from bridge.core.accounting import Association, Book
 from bridge.core.errors import BridgeError
 from bridge.core.job import Job, JobKey, JobState
-from bridge.identity.people import group_name
 from bridge.service.terms import Selector
 from bridge.slurmrest import queries
 from bridge.slurmrest.asking import Ask, Handler, Reply, World
 from bridge.slurmrest.queries import Query
 from bridge.store.records import JobQuery, StepRow
 
-NUMBER_ONLY = 43
-"""From this version on an association is told by its number alone."""
 _MANY = 500
 """Jobs whose steps are asked for at once."""
 
@@ -44,10 +41,6 @@ def handlers(world: World) -> Mapping[str, Handler]:
         "slurmdb_get_cluster": one.cluster,
         "slurmdb_get_tres": one.tres,
         "slurmdb_get_config": one.config,
-        "slurmdb_get_wckeys": one.wckeys,
-        "slurmdb_get_wckey": one.wckeys,
-        "slurmdb_get_instances": one.instances,
-        "slurmdb_get_instance": one.instances,
         "slurmdb_get_ping": one.ping,
     }
 
@@ -69,21 +62,10 @@ class Accounting:
 
     async def jobs(self, ask: Ask) -> Reply:
         query = queries.read(ask, "op_handler_jobs")
-        wanted = await self._job_query(query)
+        wanted = self._job_query(query)
         found = await self._service.jobs(ask.caller, wanted)
-        if wanted.keys is None:
-            until = query.moment("end_time", self._world.now())
-            found = [job for job in found if jobfacts.has_history(job, until or self._world.now())]
-        if query.text("exit_code"):
-            parsing.warn_of_type(query.text("exit_code"), INT32, "#/exit_code/", ask.said)
-        if query.text("cluster") not in (None, self._cluster):
-            found = []
-        ids = query.listed("association")
-        if ids is not None:
-            book = await self._book()
-            booked = [(job, book.id_of(job.request.user, job.request.account, job.partition)) for job in found]
-            found = [job for job, number in booked if str(number) in ids]
-        return await self._shown(ask, [job for job in found if _is_chosen(job, query)], query)
+        found = [job for job in found if _is_chosen(job, query)]
+        return await self._shown(ask, found, query)
 
     async def job(self, ask: Ask) -> Reply:
         selected = selectors.parse(ask.parameters["job_id"])
@@ -95,7 +77,7 @@ class Accounting:
             found = [job for job in found if job.task_index is not None and job.task_index in selected.tasks]
         return await self._shown(ask, found, queries.read(ask, "op_handler_job"))
 
-    async def _job_query(self, query: Query) -> JobQuery:
+    def _job_query(self, query: Query) -> JobQuery:
         now = self._world.now()
         since, until = query.moment("start_time", now), query.moment("end_time", now)
         ids = [selectors.parse(word) for word in query.listed("step") or ()]
@@ -104,7 +86,7 @@ class Accounting:
             raise Failed(Error(problem, envelope.INVALID_QUERY, "op_handler_jobs"))
         return JobQuery(
             keys=tuple(JobKey(one.id) for one in ids if one is not None) if ids else None,
-            uids=await self._uids(query),
+            uids=self._uids(query.listed("users")),
             names=query.listed("job_name"),
             partitions=query.listed("partition"),
             accounts=query.listed("account"),
@@ -114,19 +96,11 @@ class Accounting:
             active_until=None if until is None else float(until),
         )
 
-    async def _uids(self, query: Query) -> tuple[int, ...] | None:
-        names = query.listed("users")
+    def _uids(self, names: tuple[str, ...] | None) -> tuple[int, ...] | None:
         if names is None:
             return None
-        found = []
-        for place, name in enumerate(names):
-            user = await self._world.people.find_soon(int(name) if name.isdigit() else name)
-            if user is not None:
-                found.append(user.uid)
-            elif not name.isdigit():
-                problem = Error(f"Unable to resolve user: {name}", envelope.NO_SUCH_USER, f"#/users[{place}]/")
-                raise queries.NotRead(problem, query.source, query.half)
-        return tuple(found)
+        found = [self._world.people.find(int(name) if name.isdigit() else name) for name in names]
+        return tuple(user.uid for user in found if user is not None)
 
     async def _shown(self, ask: Ask, found: Sequence[Job], query: Query) -> Reply:
         if not found:
@@ -148,15 +122,7 @@ class Accounting:
                 shown = history.job(job, steps.get(job.key, []), script, look)
                 if query.is_true("skip_steps"):
                     shown["steps"] = []
-                if ask.version < NUMBER_ONLY:
-                    shown["association"].update(self._booked(look, job))
                 yield dump(history.JOB.plain(shown, ask.version))
-
-    @staticmethod
-    def _booked(look: Look, job: Job) -> dict[str, str]:
-        book = look.view.book
-        found = None if book is None else book.find(job.request.user.lower(), job.request.account or "", job.partition)
-        return {} if found is None else {"account": found.account, "user": found.user, "partition": found.partition}
 
     async def _script(self, ask: Ask, job: Job) -> str:
         """Empty for who may not read it, and where it is not kept any more."""
@@ -327,19 +293,6 @@ class Accounting:
             }
         )
 
-    async def wckeys(self, ask: Ask) -> Reply:
-        """Jobs keep theirs, but nobody keeps a list of them."""
-        queries.read(ask, "op_handler_wckeys")
-        if not ask.caller.is_operator:
-            raise Failed(Error("slurmdb_wckeys_get failed", errors.number_of("access_denied"), "_dump_wckeys"))
-        return _listed(ask, "wckeys", [], "slurmdb_wckeys_get()", "_dump_wckeys")
-
-    async def instances(self, ask: Ask) -> Reply:
-        """Of a cloud; there are none."""
-        queries.read(ask, "op_handler_instances")
-        ask.said.warn("slurmdb_instances_get() found nothing", "_dump_instance_cond")
-        return Reply({"instances": []})
-
     @property
     def _cluster(self) -> str:
         return self._service.site.cluster_name
@@ -381,17 +334,18 @@ def _listed(ask: Ask, name: str, found: list[dict[str, Any]], getter: str, sourc
 def _is_chosen(job: Job, query: Query) -> bool:
     """Filters that the store does not know."""
     request = job.request
-    for name, values in (
-        ("reservation", {request.reservation or ""}),
-        ("wckey", {request.wckey or ""}),
-        ("groups", {str(request.gid), group_name(request.gid)}),
-        ("constraints", {request.component.constraint or ""}),
+    for name, value in (
+        ("reservation", request.reservation or ""),
+        ("wckey", request.wckey or ""),
+        ("groups", str(request.gid)),
+        ("constraints", request.component.constraint or ""),
+        ("reason", job.reason.value),
     ):
         wanted = query.listed(name)
-        if wanted is not None and not values & set(wanted):
+        if wanted is not None and value not in wanted:
             return False
     words = query.words("state")
-    return query.found.get("state") is None or any(_is_in_state(job, word) for word in words)
+    return not words or any(_is_in_state(job, word) for word in words)
 
 
 def _is_in_state(job: Job, word: str) -> bool:

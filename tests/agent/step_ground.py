@@ -32,6 +32,7 @@ class Allocation:
 
     directory: Path
     cpus: list[int]
+    mpi_default: str = "none"
     key: str = field(default_factory=lambda: os.urandom(32).hex())
     ports: list[int] = field(default_factory=list)
     services: list[int] = field(default_factory=list)
@@ -84,6 +85,7 @@ class Allocation:
             "job_id": 12,
             "key": self.key,
             "kill_wait_seconds": 2,
+            "mpi_default": self.mpi_default,
             "nodes": nodes,
             "node_environment": [{"SLURMD_NODENAME": n["name"]} for n in nodes],
         }
@@ -148,9 +150,9 @@ class Allocation:
 
 
 @contextlib.contextmanager
-def an_allocation(*cpus: int, but: int | None = None) -> Iterator[Allocation]:
+def an_allocation(*cpus: int, but: int | None = None, mpi_default: str = "none") -> Iterator[Allocation]:
     with tempfile.TemporaryDirectory(prefix="bridge-steps-") as directory:
-        made = Allocation(Path(directory), list(cpus))
+        made = Allocation(Path(directory), list(cpus), mpi_default)
         made.start(but=but)
         try:
             yield made
