@@ -46,8 +46,9 @@ def of_pod(pod: Manifest) -> Standing:
         return _of_terminated(pod, terminated)
     if status.get("phase") in ("Failed", "Succeeded"):
         # Refused by the kubelet, or ended before its container was: there is nothing that could have begun.
-        why = _why(pod) or _failed_before(status) or "its pod failed before it started"
-        return Standing("not_started", _ended_at(pod), why=why)
+        failed = _failed_before(status)
+        why = _why(pod) or failed or "its pod failed before it started"
+        return Standing("not_started", _ended_at(pod), why=why, hindrance="fault" if failed else "")
     if is_scheduled(pod):
         return Standing("starting", why=_waiting_reason(status), hindrance="fault" if _is_stuck(status) else "")
     if is_deleted(pod):

@@ -383,6 +383,16 @@ def _journal(directory: str, node: int) -> List[Dict[str, Any]]:
         os.close(node_folder)
 
 
+def copy_into(source: str, target: str) -> None:
+    """All that is in one folder into another, which is somebody else's: its mode and times stay as they are."""
+    for entry in os.scandir(source):
+        to = os.path.join(target, entry.name)
+        if entry.is_dir(follow_symlinks=False):
+            shutil.copytree(entry.path, to, symlinks=True, copy_function=shutil.copy)
+        else:
+            shutil.copy(entry.path, to, follow_symlinks=False)
+
+
 def control(text: str) -> int:
     """Say something to the monitor of this pod; its answer goes to standard output."""
     answer: Optional[Dict[str, Any]] = None
@@ -416,23 +426,13 @@ def _ask(folder: str, wish: Dict[str, Any]) -> Optional[Dict[str, Any]]:
     return answer if isinstance(answer, dict) else None
 
 
-def _copy(source: str, target: str) -> None:
-    """What is in a folder. The target itself is a volume's: its mode and times are not ours to set."""
-    for entry in os.scandir(source):
-        goal = os.path.join(target, entry.name)
-        if entry.is_dir(follow_symlinks=False):
-            shutil.copytree(entry.path, goal, symlinks=True, dirs_exist_ok=True, copy_function=shutil.copy)
-        else:
-            shutil.copy(entry.path, goal, follow_symlinks=False)
-
-
 def main(argv: List[str], library: str) -> int:
     if argv[:1] == ["run"]:
         return run(library)
     if argv[:1] == ["control"] and len(argv) == 2:
         return control(argv[1])
     if argv[:1] == ["copy"] and len(argv) == 3:
-        _copy(argv[1], argv[2])
+        copy_into(argv[1], argv[2])
         return 0
     print("usage: run | control JSON | copy FROM TO", file=sys.stderr)
     return 2

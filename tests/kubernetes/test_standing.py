@@ -96,7 +96,7 @@ class TestWithoutIt:
         word = {"exitCode": 1, "reason": "Error", "message": "Traceback\nOSError: disk full\n"}
         pod = a_pod("Failed", initContainerStatuses=[{"name": "agent", "state": {"terminated": word}}])
         assert standing.of_pod(pod) == Standing(
-            "not_started", why="its container agent ended with 1: OSError: disk full"
+            "not_started", why="its container agent ended with 1: OSError: disk full", hindrance="fault"
         )
 
     @pytest.mark.parametrize(
