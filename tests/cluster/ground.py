@@ -180,6 +180,11 @@ def _cache() -> Path:
     return Path(os.environ.get("CLUSTER_CACHE", Path.home() / ".cache" / "bridge-cluster"))
 
 
+def is_ready(cluster: Cluster) -> bool:
+    node = cluster.get(f"/api/v1/nodes/{NODE}") or {"status": {}}
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in node["status"].get("conditions") or ())
+
+
 @contextlib.contextmanager
 def started() -> Iterator[Cluster]:
     """The one that is named, or one of our own for as long as this lasts."""

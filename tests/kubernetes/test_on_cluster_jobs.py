@@ -1,43 +1,13 @@
 """Batch scripts in pods of the real node: what they meet inside, and how they end whatever happens to their pods."""
 
-from typing import Any
-
 import pytest
 
-from tests.cluster.ground import NODE, Cluster
+from tests.cluster.ground import Cluster
 from tests.kubernetes import world
+from tests.kubernetes.pods import first_pod, nothing_is_left, path_of
 from tests.kubernetes.world import Bridge
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
-
-
-def first_pod(cluster: Cluster, bridge: Bridge, job: int) -> dict[str, Any]:
-    """Of the job's latest attempt, once there is one."""
-
-    def look() -> dict[str, Any] | None:
-        found = cluster.items(f"/api/v1/namespaces/{bridge.namespace}/pods?labelSelector=bridge.hpc/job={job}")
-        zero = [p for p in found if p["metadata"]["annotations"]["batch.kubernetes.io/job-completion-index"] == "0"]
-        return zero[-1] if zero else None
-
-    found: dict[str, Any] = cluster.until(look)
-    return found
-
-
-def path_of(pod: dict[str, Any]) -> str:
-    return f"/api/v1/namespaces/{pod['metadata']['namespace']}/pods/{pod['metadata']['name']}"
-
-
-def nothing_is_left(cluster: Cluster, bridge: Bridge, job: int) -> bool:
-    selector = f"labelSelector=bridge.hpc/job={job}"
-    return not any(
-        cluster.items(f"{root}/namespaces/{bridge.namespace}/{kind}?{selector}")
-        for root, kind in (
-            ("/api/v1", "secrets"),
-            ("/api/v1", "pods"),
-            ("/api/v1", "services"),
-            ("/apis/batch/v1", "jobs"),
-        )
-    )
 
 
 class TestInside:
@@ -177,87 +147,6 @@ class TestTheAgent:
     def test_is_out_of_reach_of_the_script(self, on_cluster: Bridge) -> None:
         script = "#!/bin/bash\nfor signal in TERM INT HUP KILL STOP USR1; do kill -$signal 1; done\nsleep 0.5\nexit 4\n"
         assert on_cluster.ends_as(on_cluster.sbatch(script=script)) == "FAILED 4:0"
-
-
-class TestFromOutside:
-    def test_an_eviction_requeues_the_job_once(self, cluster: Cluster, on_cluster: Bridge) -> None:
-        job = on_cluster.sbatch(
-            "--open-mode=append",
-            script="#!/bin/bash\necho run ${SLURM_RESTART_COUNT-0}\n[ $SLURM_RESTART_COUNT ] || sleep 300\n",
-        )
-        on_cluster.runs(job)
-        pod = first_pod(cluster, on_cluster, job)
-        eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod["metadata"]["name"]}}
-        cluster.call("POST", f"{path_of(pod)}/eviction", eviction)
-        on_cluster.waits_because(job, "BeginTime")
-        assert "EvictionByEvictionAPI" in "".join(on_cluster.history(job))
-        on_cluster.ok("scontrol", "update", f"JobId={job}", "StartTime=now")
-        assert on_cluster.ends_as(job) == "COMPLETED 0:0"
-        assert on_cluster.job(job)["Restarts"] == "1"
-        lines = [line for line in on_cluster.output(job).splitlines() if line.startswith("run")]
-        assert lines == ["run 0", "run 1"]
-
-    def test_a_pod_deleted_by_hand_is_a_lost_node(self, cluster: Cluster, on_cluster: Bridge) -> None:
-        job = on_cluster.wrap("sleep 300", "--no-requeue")
-        on_cluster.runs(job)
-        cluster.call("DELETE", path_of(first_pod(cluster, on_cluster, job)))
-        assert on_cluster.ends_as(job) == "NODE_FAIL 0:1"
-        assert "its pod was deleted" in "".join(on_cluster.history(job))
-
-    def test_a_lost_pod_of_several_ends_the_others(self, cluster: Cluster, on_cluster: Bridge) -> None:
-        job = on_cluster.sbatch("-N3", "--no-requeue", script="#!/bin/bash\nsrun sleep 300\n")
-        on_cluster.runs(job)
-        selector = f"labelSelector=bridge.hpc/job={job}"
-        pods = cluster.items(f"/api/v1/namespaces/{on_cluster.namespace}/pods?{selector}")
-        last = max(pods, key=lambda pod: pod["metadata"]["annotations"]["batch.kubernetes.io/job-completion-index"])
-        cluster.call("DELETE", path_of(last))
-        assert on_cluster.ends_as(job) == "NODE_FAIL 0:1"
-        cluster.until(lambda: nothing_is_left(cluster, on_cluster, job))
-
-    def test_a_job_object_deleted_by_hand_is_a_lost_node(self, cluster: Cluster, on_cluster: Bridge) -> None:
-        job = on_cluster.wrap("sleep 300", "--no-requeue")
-        on_cluster.runs(job)
-        name = first_pod(cluster, on_cluster, job)["metadata"]["labels"]["bridge.hpc/group"]
-        path = f"/apis/batch/v1/namespaces/{on_cluster.namespace}/jobs/{name}"
-        cluster.call("DELETE", path, {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"})
-        assert on_cluster.ends_as(job) == "NODE_FAIL 0:1"
-
-
-class TestWithoutAPlace:
-    def test_a_quota_lets_the_job_wait_with_the_clusters_sentence(self, cluster: Cluster, on_cluster: Bridge) -> None:
-        quotas = f"/api/v1/namespaces/{on_cluster.namespace}/resourcequotas"
-        cluster.call("POST", quotas, {"metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}})
-        try:
-            job = on_cluster.wrap("true")
-            on_cluster.until(lambda: "exceeded quota: none" in "".join(on_cluster.history(job)))
-            assert on_cluster.state(job) in ("PENDING", "CONFIGURING")
-        finally:
-            cluster.call("DELETE", f"{quotas}/none")
-        assert on_cluster.ends_as(job, 60) == "COMPLETED 0:0"
-
-    def test_an_image_that_cannot_be_had_lets_the_job_wait_with_the_reason(self, cluster: Cluster) -> None:
-        with world.a_bridge(cluster, image='"docker.io/test/not-there:1"', patience_seconds="2") as bridge:
-            job = bridge.wrap("true")
-            bridge.until(lambda: "ErrImageNeverPull" in "".join(bridge.history(job)))
-            bridge.until(lambda: bridge.state(job) == "PENDING")
-            bridge.ok("scancel", str(job))
-            assert bridge.ends_as(job) == "CANCELLED 0:0"
-
-    def test_a_pod_without_a_host_gives_its_place_back(self, cluster: Cluster) -> None:
-        with world.a_bridge(cluster, node_selector='{ pool = "none" }', bind_seconds="1") as bridge:
-            job = bridge.wrap("true")
-            bridge.until(lambda: "didn't match Pod's node affinity/selector" in "".join(bridge.history(job)))
-            cluster.call(
-                "PATCH",
-                f"/api/v1/nodes/{NODE}",
-                {"metadata": {"labels": {"pool": "none"}}},
-                "application/merge-patch+json",
-            )
-            try:
-                assert bridge.ends_as(job, 60) == "COMPLETED 0:0"
-            finally:
-                change = {"metadata": {"labels": {"pool": None}}}
-                cluster.call("PATCH", f"/api/v1/nodes/{NODE}", change, "application/merge-patch+json")
 
 
 class TestTheBridge:

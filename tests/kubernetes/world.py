@@ -61,9 +61,9 @@ class Bridge(harness.Bridge):
 def site_on(
     cluster: ground.Cluster, namespace: str, root: Path, port: int, site: str = harness.SITE, **more: str
 ) -> str:
-    """The site with every partition on Kubernetes; `more`: values in TOML for each partition's part there, and
-    patience_seconds for the partition itself."""
-    patience = more.pop("patience_seconds", "300")
+    """The site with every partition on Kubernetes; `more`: values in TOML for each partition's part there,
+    patience_seconds for the partition itself, `volume` for another table of its volumes, `tail` for the file's end."""
+    patience, volume, tail = more.pop("patience_seconds", "300"), more.pop("volume", ""), more.pop("tail", "")
     head, *partitions = site.split("[[partitions]]\n")
     lines = {
         "namespace": f'"{namespace}"',
@@ -79,6 +79,7 @@ def site_on(
         "\n[partitions.kubernetes]\n"
         + "".join(f"{key} = {value}\n" for key, value in lines.items())
         + f'[[partitions.kubernetes.volumes]]\npath = "{root}"\nhost_path = "{root}"\n\n'
+        + (f"[[partitions.kubernetes.volumes]]\n{volume}\n" if volume else "")
     )
     backend = (
         f'[[backends]]\nname = "cluster"\nkind = "kubernetes"\nkubeconfig = "{cluster.kubeconfig}"\n'
@@ -88,6 +89,7 @@ def site_on(
         head
         + backend
         + "".join(f"[[partitions]]\n{part.rstrip()}\npatience_seconds = {patience}\n{there}" for part in partitions)
+        + tail
     )
 
 
