@@ -1,4 +1,4 @@
-"""Ends that come from outside of a job, on the real node: whose fault it was, what is said of it, whether it runs again."""
+"""Ends that come from outside of a job, on the real node: what is said of them, and whether it runs again."""
 
 import signal
 from collections.abc import Iterator

@@ -119,19 +119,18 @@ default_memory_per_cpu_mib = 100
 
     def test_jobs_of_both_backends_wait_for_each_other(self, cluster: Cluster) -> None:
         with world.a_bridge(cluster, tail=self.HERE) as bridge:
+
+            def submit(word: str, where: str, *argv: str, status: int = 0, before: str = "") -> int:
+                script = f"#!/bin/bash\n{before}\necho {word} >> all\nexit {status}\n"
+                return bridge.sbatch("-p", where, *argv, script=script)
+
             gate = bridge.gate()
-            first = bridge.sbatch("-p", "here", script=f"#!/bin/bash\n{gate.wait}\necho first >> all\n")
-            second = bridge.sbatch("-p", "main", "-d", f"afterok:{first}", script="#!/bin/bash\necho second >> all\n")
-            third = bridge.sbatch(
-                "-p", "here", "-d", f"afterok:{second}", script="#!/bin/bash\necho third >> all\nexit 3\n"
-            )
-            fourth = bridge.sbatch(
-                "-p", "main", "-d", f"afternotok:{third}", script="#!/bin/bash\necho fourth >> all\n"
-            )
-            never = bridge.wrap("true", "-p", "main", "-d", f"afterok:{third}")
-            held = bridge.sbatch(
-                "-p", "main", "--hold", "-d", f"afterany:{fourth}", script="#!/bin/bash\necho held >> all\n"
-            )
+            first = submit("first", "here", before=gate.wait)
+            second = submit("second", "main", "-d", f"afterok:{first}")
+            third = submit("third", "here", "-d", f"afterok:{second}", status=3)
+            fourth = submit("fourth", "main", "-d", f"afternotok:{third}")
+            never = submit("never", "main", "-d", f"afterok:{third}")
+            held = submit("held", "main", "--hold", "-d", f"afterany:{fourth}")
             bridge.waits_because(second, "Dependency")
             gate.open()
             assert [bridge.ends_as(job, 60) for job in (first, second, third, fourth)] == [
