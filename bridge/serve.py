@@ -88,7 +88,7 @@ async def serve(found: settings.Settings) -> None:
         listeners = _listeners(found.server, app, certificate)
         tasks = [
             asyncio.create_task(_for_ever("reconciler", lambda: _reconcile(parts))),
-            asyncio.create_task(_for_ever("retention", lambda: _forget(parts.store, found.retention))),
+            asyncio.create_task(_for_ever("retention", lambda: _forget(parts, found.retention))),
             asyncio.create_task(_for_ever("mail", lambda: _send_mail(parts, found.mail))),
             *(asyncio.create_task(one.run_until_stopped()) for one in listeners),
         ]
@@ -205,13 +205,16 @@ def make_backends(found: settings.Settings, instance: str) -> dict[str, Backend]
     for backend in found.backends:
         nodes = [node for node in found.nodes if node.backend == backend.name]
         if backend.kind == "kubernetes":
-            made[backend.name] = _kubernetes(backend, instance, nodes, _certificate_file(found.server))
+            folder = found.server.data_directory / "output" / backend.name
+            made[backend.name] = _kubernetes(backend, instance, nodes, _certificate_file(found.server), folder)
         else:
             made[backend.name] = LocalBackend(backend.name, str(found.server.data_directory), nodes)
     return made
 
 
-def _kubernetes(backend: settings.Backend, instance: str, nodes: Sequence[Node], certificate: Path) -> Backend:
+def _kubernetes(
+    backend: settings.Backend, instance: str, nodes: Sequence[Node], certificate: Path, output_folder: Path
+) -> Backend:
     """Imported here: its client is an extra, and takes a second to load."""
     try:
         from bridge.backends.kubernetes.backend import KubernetesBackend
@@ -222,7 +225,7 @@ def _kubernetes(backend: settings.Backend, instance: str, nodes: Sequence[Node],
     profiles = {profile.name: profile for profile in backend.profiles}
     access = Access(reach.kubeconfig, reach.context)
     call_back = None if reach.url is None else (reach.url, str(certificate))
-    return KubernetesBackend(backend.name, access, instance, profiles, nodes, call_back)
+    return KubernetesBackend(backend.name, access, instance, profiles, nodes, call_back, str(output_folder))
 
 
 def _certificate_file(server: settings.Server) -> Path:
@@ -322,8 +325,9 @@ async def _reconcile(parts: Parts) -> None:
     await reconciler.run()
 
 
-async def _forget(store: Store, ages: settings.Retention) -> None:
-    await retention.keep_forgetting(store, Ages(ages.jobs_seconds, ages.history_seconds, ages.scripts_seconds))
+async def _forget(parts: Parts, wanted: settings.Retention) -> None:
+    ages = Ages(wanted.jobs_seconds, wanted.history_seconds, wanted.scripts_seconds)
+    await retention.keep_forgetting(parts.store, ages, parts.backends.values())
 
 
 async def _send_mail(parts: Parts, wanted: settings_mail.Mail | None) -> None:

@@ -67,6 +67,8 @@ def read_profile(partition_table: Table, partition: Partition) -> Profile:
         patience_seconds=partition.patience_seconds,
         node_timeout_seconds=table.count("node_timeout_seconds", 60, 1),
         bind_seconds=table.count("bind_seconds", 30, 1),
+        output_spool_mib=table.count("output_spool_mib", 256, 1),
+        output_wait_seconds=table.count("output_wait_seconds", 600, 0),
         allow_root=table.boolean("allow_root", False),
     )
     for gres, resource in profile.resources.items():

@@ -30,6 +30,8 @@ MEMBERS = f"{DOMAIN}/members"
 """Annotation: `JOB.ATTEMPT` of each pod's index, or of all pods where there is one."""
 REQUEUE = f"{DOMAIN}/requeue"
 """Annotation: `no` where a lost job is not to run again, so that nothing hinders telling it lost."""
+OUTPUT = f"{DOMAIN}/output"
+"""Annotation of pods whose script writes where no volume is: `new`, or `append` to what an earlier attempt wrote."""
 
 FINALIZER = f"{DOMAIN}/end-is-committed"
 """On pods: taken off when their end is in the database."""

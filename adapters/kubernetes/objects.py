@@ -83,12 +83,23 @@ def launch_files(bundle: Bundle, profile: Profile) -> list[dict[str, Any]]:
 
 def _launch_file(group: Group, hosts: tuple[str, ...], addresses: tuple[str, ...], profile: Profile) -> dict[str, Any]:
     seen = inside.seen_from_pods(group, hosts)
+    kept = spooled(group, profile)
+    spool = {"spool_bytes": profile.output_spool_mib << 20, "output_wait_seconds": profile.output_wait_seconds}
     return {
         **core_group.launch_file(seen, [(address, names.STEP_PORT) for address in addresses]),
         "member_port": names.MEMBER_PORT,
         "url": profile.bridge_url,
         "ca": profile.bridge_ca,
+        **({"spooled": kept, **spool} if kept else {}),
     }
+
+
+def spooled(group: Group, profile: Profile) -> list[str]:
+    """The streams of the script that no volume takes: they are kept in the pod, for the bridge."""
+    files = {"stdout": group.batch.stdout, "stderr": group.batch.stderr}
+    if files["stderr"] == files["stdout"]:
+        files["stderr"] = None
+    return [name for name, path in files.items() if path is not None and not profile.takes(path)]
 
 
 def gang_kind(bundle: Bundle, profile: Profile, capabilities: Capabilities) -> str:

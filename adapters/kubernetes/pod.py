@@ -75,11 +75,22 @@ def make_pod(
                 names.MEMBERS: bundle.members,
                 names.PARTITION: names.annotation_value(group.partition),
                 names.REQUEUE: "yes" if group.requeue else "no",
+                **_output(bundle, profile),
             },
             "finalizers": [names.FINALIZER],
         },
         "spec": spec,
     }
+
+
+def _output(bundle: Bundle, profile: Profile) -> Manifest:
+    """Of a wave this says what may be: where each task writes its agent knows."""
+    kept = any(not profile.takes(path) for group in bundle.groups for path in _files(group))
+    return {names.OUTPUT: "append" if bundle.first.batch.append else "new"} if kept else {}
+
+
+def _files(group: Group) -> list[str]:
+    return [path for path in (group.batch.stdout, group.batch.stderr) if path is not None]
 
 
 # ── rights ────────────────────────────────────────────────────────────────────────────────────────

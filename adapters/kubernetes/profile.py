@@ -1,5 +1,6 @@
 """What a partition means on Kubernetes: the site's choices, as values."""
 
+import posixpath
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -19,6 +20,9 @@ class Volume:
     """(server, exported path)"""
     sub_path: str = ""
     read_only: bool = False
+
+    def holds(self, path: str) -> bool:
+        return not self.read_only and (path == self.path or path.startswith(self.path.rstrip("/") + "/"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +68,18 @@ class Profile:
     """How long a node may be NotReady before what runs there counts as lost."""
     bind_seconds: int = 30
     """How long the pods of a job may wait for their hosts before the job gives its place back and waits again."""
+    output_spool_mib: int = 256
+    """How much of a job's output that no volume takes is kept in its pod until the bridge has it."""
+    output_wait_seconds: int = 600
+    """How long a pod whose script has ended waits for the bridge to fetch the rest of that."""
     bridge_url: str | None = None
     """Where commands inside of jobs reach the bridge, `https://HOST:PORT`; None: they do not."""
     bridge_ca: str = ""
     """PEM of what its certificate is trusted by; empty: by what the image trusts."""
     allow_root: bool = False
     """Whether jobs of uid 0 run, as root of their container."""
+
+    def takes(self, path: str) -> bool:
+        """Whether a file written there in a pod outlives it, or is a device."""
+        plain = posixpath.normpath(path)
+        return plain.startswith("/dev/") or any(volume.holds(plain) for volume in self.volumes)

@@ -34,6 +34,8 @@ class Standing:
     derived_exit_status: int = 0
     steps: tuple[dict[str, Any], ...] = field(default=())
     """Of the termination message, as journals hold them."""
+    output: dict[str, Any] = field(default_factory=dict)
+    """Stream → how much of it there was in the pod, where no volume took it."""
     hindrance: Hindrance = ""
     """What it waits for, or did when it was given up: room, or something that time alone may not bring, such as an
     image; `why` says what."""
@@ -78,6 +80,7 @@ def _of_terminated(pod: Manifest, terminated: Manifest) -> Standing:
             end_of(last, disruption(pod), is_preempted(pod)),
             derived_exit_status=int(last.get("derived_exit_status", 0)),
             steps=tuple(told.get("steps") or ()),
+            output=told.get("output") or {},
         )
     reason = terminated.get("reason", "")
     if reason == "OOMKilled":

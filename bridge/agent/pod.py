@@ -2,6 +2,7 @@
 
     python agent.pyz run            the pod's command
     python agent.pyz control JSON   a wish for the monitor, by exec into the pod; prints its answer
+    python agent.pyz output JSON    a part of the job's output, by exec into the pod
     python agent.pyz copy FROM TO   the agent's folder into another, for the container that brings it into the pod
 
 The bridge sees the pod, not its disk: the journal is copied to standard output line by line, and the end goes into
@@ -14,15 +15,16 @@ import contextlib
 import gzip
 import json
 import os
+import select
 import selectors
 import shutil
 import signal
 import socket
 import sys
 import traceback
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
 
-from bridge.agent import journal, launch, lines, memory, monitor, namespaces, spool, wire
+from bridge.agent import journal, launch, lines, memory, monitor, namespaces, outputs, spool, wire
 
 LAUNCH_PATH, RUN_PATH = "/bridge/launch", "/bridge/run"
 TERMINATION_PATH = "/dev/termination-log"
@@ -33,6 +35,9 @@ _CA = "ca.pem"
 _OOM_COUNTERS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
 """Of cgroup v2 and v1, as a container sees its own."""
 _RESOLVE_SECONDS = 0.25
+_OUTPUT_SECONDS = 0.25
+"""How often output that no volume takes is looked at."""
+_LEAVE_SECONDS = 10.0
 _STATUS_LOST = 125
 """Of the container, when its script was not started or its end is not known."""
 _KEEPALIVE = ((socket.TCP_KEEPIDLE, 15), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3))
@@ -84,11 +89,14 @@ def write_spool(run_folder: str, file: Dict[str, Any], script: bytes, node: int)
         os.mkdir(os.path.join(path, f"node{index}"), 0o700)
     if file.get("url"):
         _point_commands(file, path)
+    for stream in file.get("spooled", ()):
+        file["batch"][stream] = os.path.join(path, stream)
     for name, data, mode in (
         (_CA, (file.get("ca") or "").encode(), 0o400),
         (launch.SCRIPT, script, 0o500),
         (launch.KEY, file["key"].encode(), 0o400),
         (launch.TOKEN, file["job_token"].encode(), 0o400),
+        *((stream, b"", 0o600) for stream in file.get("spooled", ())),
         (launch.NAME, json.dumps(file).encode(), 0o600),
     ):
         fd = os.open(os.path.join(path, name), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
@@ -118,6 +126,10 @@ class PodMonitor(monitor.Monitor):
         self._told = 0
         """How much of the journal has been copied to standard output."""
         self._unsaid = b""
+        self._outputs: Optional[outputs.Outputs] = None
+        self._output_at = 0.0
+        self._leave_at: Optional[float] = None
+        """Asked from outside to be gone; what is to be handed over is handed over until then."""
         self._strangers: Dict[socket.socket, wire.Server] = {}
         self._unresolved: List[str] = []
         self._resolve_at = 0.0
@@ -128,6 +140,9 @@ class PodMonitor(monitor.Monitor):
         nodes = self._job.nodes if len(self._job.nodes) > 1 else ()
         self._unresolved = [name for node in nodes for name in (node.name, node.address)]
         super()._open()
+        raw = self._job.raw
+        if raw.get("spooled") and self._index == 0:
+            self._outputs = outputs.Outputs(self._directory, raw["spooled"], int(raw["spool_bytes"]))
         meter = PodMeter(self._job.memory_limit_mib[self._index], self._cage.measured)
         meter.next_at, self._meter = self._meter.next_at, meter
         if self._index == 0 and len(self._job.nodes) > 1:
@@ -144,7 +159,9 @@ class PodMonitor(monitor.Monitor):
         """From outside of the pod only: what the job's own processes send does not count."""
         if namespaces.sender(os.read(asked, namespaces.SIGNAL_BYTES)) != 0:
             return
-        if self._index == 0:
+        if self._phase == "done":
+            self._leave_at = self._leave_at or monitor._now() + _LEAVE_SECONDS
+        elif self._index == 0:
             self._stop("stopped", "cancel")
         else:
             self._leave("its pod was ended")
@@ -152,6 +169,9 @@ class PodMonitor(monitor.Monitor):
     def _tell_bridge(self) -> None:
         """What does not fit into the pipe is told later."""
         events, self._told = journal.read(self._node_folder, self._told)
+        self._say(events)
+
+    def _say(self, events: Iterable[Dict[str, Any]]) -> None:
         for event in events:
             self._unsaid += json.dumps(event).encode() + b"\n"
         try:
@@ -163,6 +183,41 @@ class PodMonitor(monitor.Monitor):
         except OSError:
             self._unsaid = b""
         self._poke_at = None
+
+    # ── output that no volume takes ───────────────────────────────────────────────────────────────
+
+    def _tell_output(self, now: float) -> None:
+        assert self._outputs is not None
+        self._output_at = now + _OUTPUT_SECONDS
+        if len(self._unsaid) < outputs.LOG_BYTES:
+            self._say(self._outputs.look(now))
+
+    def hand_over(self) -> Dict[str, Dict[str, int]]:
+        """The job has ended. Wait until the bridge has its output, as long as it may take; then say what is left of
+        it by the log. What there was of each stream."""
+        if self._outputs is None:
+            return {}
+        until = monitor._now() + float(self._job.raw["output_wait_seconds"])
+        while monitor._now() < min(until, self._leave_at or until):
+            self._tell_output(monitor._now())
+            if self._outputs.is_taken and not self._unsaid:
+                return self._outputs.account()
+            for key, events in self._selector.select(_OUTPUT_SECONDS):
+                key.data(events)
+        self._say(self._outputs.last_lines())
+        until = monitor._now() + _LEAVE_SECONDS
+        while self._unsaid and monitor._now() < until:
+            select.select([], [1], [], _OUTPUT_SECONDS)
+            self._say(())
+        return self._outputs.account()
+
+    def _obey(self, message: Dict[str, Any], client: lines.Lines) -> Dict[str, Any]:
+        what = message.get("do")
+        if what in ("acknowledge", "account") and self._outputs is not None:
+            for name, until in message.get("until", {}).items():
+                self._outputs.acknowledge(name, int(until))
+            return {"ok": True, "account": self._outputs.account()}
+        return super()._obey(message, client)
 
     def _close(self) -> None:
         """The script has ended; if the kernel killed for want of memory, that is why."""
@@ -192,9 +247,13 @@ class PodMonitor(monitor.Monitor):
         super()._keep_time()
         if self._phase == "waiting" and self._index == 0 and self._unresolved:
             self._start_if_ready()
+        if self._outputs is not None and monitor._now() >= self._output_at:
+            self._tell_output(monitor._now())
 
     def _sleep_seconds(self) -> float:
         left = super()._sleep_seconds()
+        if self._outputs is not None:
+            left = min(left, max(0.0, self._output_at - monitor._now()))
         return min(left, _RESOLVE_SECONDS) if self._phase == "waiting" and self._unresolved else left
 
     def _reach_first(self) -> socket.socket:
@@ -300,8 +359,9 @@ def keep_alive(connection: socket.socket) -> None:
 # ── the end ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def message(events: List[Dict[str, Any]]) -> bytes:
-    """The termination message: the journal's last word, when the script began, and the steps as far as they fit."""
+def message(events: List[Dict[str, Any]], account: Optional[Dict[str, Dict[str, int]]] = None) -> bytes:
+    """The termination message: the journal's last word, when the script began, the steps as far as they fit, and how
+    much there was of output that no volume took."""
     last = events[-1] if events and events[-1]["event"] in ("ended", "given_up") else None
     began = next((event for event in events if event["event"] == "began"), None)
     steps: Dict[int, Dict[str, Any]] = {}
@@ -309,6 +369,8 @@ def message(events: List[Dict[str, Any]]) -> bytes:
         if event["event"] == "step":
             steps[event["step_id"]] = event
     told: Dict[str, Any] = {"version": 1, "last": last, "began_at": began["at"] if began else None}
+    if account:
+        told["output"] = account
     if last is not None and len(str(last.get("detail", ""))) > 1024:
         last["detail"] = str(last["detail"])[:1024]
     whole = {**told, "steps": [steps[number] for number in sorted(steps)]}
@@ -352,13 +414,15 @@ def run(library: str) -> int:
         _say(f"the launch file cannot be used: {type(error).__name__}: {error}")
         traceback.print_exc()
         return _STATUS_LOST
-    PodMonitor(directory, node, listener, int(file["member_port"])).run()
+    here = PodMonitor(directory, node, listener, int(file["member_port"]))
+    here.run()
+    account = here.hand_over()
     events = _journal(directory, node)
     if node > 0 and events and events[-1]["event"] == "ended":
         # Only the first node's end is the job's.
         return 0
     with contextlib.suppress(OSError), open(TERMINATION_PATH, "wb") as out:
-        out.write(message(events))
+        out.write(message(events, account))
     return container_status(events)
 
 
@@ -395,15 +459,19 @@ def copy_into(source: str, target: str) -> None:
 
 def control(text: str) -> int:
     """Say something to the monitor of this pod; its answer goes to standard output."""
-    answer: Optional[Dict[str, Any]] = None
-    for name in os.listdir(RUN_PATH):
-        path = os.path.join(RUN_PATH, name)
-        if not name[0].isdigit() or not os.path.isdir(path):
-            continue
-        nodes = [entry for entry in os.listdir(path) if entry.startswith("node")]
-        answer = _ask(os.path.join(path, max(nodes, key=lambda entry: int(entry[4:]))), json.loads(text))
+    _, answer = _of_monitor(json.loads(text))
     print(json.dumps(answer if answer is not None else {"gone": True}))
     return 0
+
+
+def _of_monitor(wish: Dict[str, Any]) -> Tuple[str, Optional[Dict[str, Any]]]:
+    """(the attempt's folder, the monitor's answer)"""
+    for name in os.listdir(RUN_PATH):
+        path = os.path.join(RUN_PATH, name)
+        if name[0].isdigit() and os.path.isdir(path):
+            nodes = [entry for entry in os.listdir(path) if entry.startswith("node")]
+            return path, _ask(os.path.join(path, max(nodes, key=lambda entry: int(entry[4:]))), wish)
+    return "", None
 
 
 def _ask(folder: str, wish: Dict[str, Any]) -> Optional[Dict[str, Any]]:
@@ -426,13 +494,41 @@ def _ask(folder: str, wish: Dict[str, Any]) -> Optional[Dict[str, Any]]:
     return answer if isinstance(answer, dict) else None
 
 
+def output(text: str) -> int:
+    """A line that says from where on, and the bytes of a stream that the monitor keeps, or of a file, to where it ends
+    now or as many as were asked for."""
+    asked = json.loads(text)
+    path, at, left = asked.get("path"), int(asked["from"]), int(asked.get("bytes", 1 << 62))
+    if path is None:
+        folder, answer = _of_monitor({"do": "account"})
+        account = (answer or {}).get("account", {}).get(asked["stream"])
+        if account is None:
+            print(json.dumps({"gone": True}))
+            return 0
+        path, at = os.path.join(folder, asked["stream"]), max(at, account["floor"])
+        left = account["size"] - at
+    with open(path, "rb") as file:
+        file.seek(at)
+        sys.stdout.buffer.write(json.dumps({"from": at}).encode() + b"\n")
+        while left > 0:
+            data = file.read(min(left, outputs.READ_BYTES))
+            if not data:
+                break
+            sys.stdout.buffer.write(data)
+            left -= len(data)
+    sys.stdout.buffer.flush()
+    return 0
+
+
 def main(argv: List[str], library: str) -> int:
     if argv[:1] == ["run"]:
         return run(library)
     if argv[:1] == ["control"] and len(argv) == 2:
         return control(argv[1])
+    if argv[:1] == ["output"] and len(argv) == 2:
+        return output(argv[1])
     if argv[:1] == ["copy"] and len(argv) == 3:
         copy_into(argv[1], argv[2])
         return 0
-    print("usage: run | control JSON | copy FROM TO", file=sys.stderr)
+    print("usage: run | control JSON | output JSON | copy FROM TO", file=sys.stderr)
     return 2

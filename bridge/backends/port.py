@@ -5,12 +5,12 @@ wish is handed over, not once it has come true; what came true arrives by `obser
 Errors are ours: Unavailable (keep state, try again), Refused (says why), Gone.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from bridge.core.group import Group
-from bridge.core.job import End
+from bridge.core.job import End, Job
 from bridge.core.nodes import Node
 
 Target = str
@@ -120,3 +120,12 @@ class Backend(Protocol):
 
     async def read_output(self, uid: int, gid: int, path: str, offset: int, limit_bytes: int) -> bytes:
         """A part of a job's output file, opened with the rights of the job's user. Gone when there is none."""
+
+    async def read_kept(
+        self, job: Job, stream: Literal["stdout", "stderr"], path: str, offset: int, limit_bytes: int
+    ) -> bytes | None:
+        """The same where the backend keeps what the job writes, because no file system of the site takes that path.
+        None: it is a file."""
+
+    async def retain(self, known: Callable[[Collection[int]], Awaitable[Collection[int]]]) -> None:
+        """What is kept of jobs may go once `known`, asked with their raw ids, does not name them any more."""

@@ -144,13 +144,17 @@ class Service:
     ) -> bytes:
         """A part of the job's output file, as its owner could read it. NotFound when there is none."""
         _must_own(caller, job)
-        path = (
-            filenames.stdout_path(job)
-            if stream == "stdout"
-            else (filenames.stderr_path(job) or filenames.stdout_path(job))
-        )
+        path = filenames.stdout_path(job)
+        error_path = filenames.stderr_path(job) or path
+        if stream == "stderr" and error_path != path:
+            path = error_path
+        else:
+            stream = "stdout"
         backend = self._backend_of(job)
         try:
+            kept = await backend.read_kept(job, stream, path, offset, limit_bytes)
+            if kept is not None:
+                return kept
             return await backend.read_output(job.request.uid, job.request.gid, path, offset, limit_bytes)
         except Gone as gone:
             raise NotFound(f"there is no output to read: {gone.sentence}", code="no_output", field=stream) from gone

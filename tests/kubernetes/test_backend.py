@@ -107,7 +107,8 @@ async def _opened(folder: Path, api: FakeApi, more: Callable[[FakeApi], None] | 
     if more is not None:
         more(api)
     profiles = {"main": a_profile()}
-    backend = KubernetesBackend("k8s", Access(str(folder / "kubeconfig")), "abcd1234", profiles, [Node("n1", 4, 8000)])
+    access, nodes = Access(str(folder / "kubeconfig")), [Node("n1", 4, 8000)]
+    backend = KubernetesBackend("k8s", access, "abcd1234", profiles, nodes, output_folder=str(folder / "output"))
     await backend.open()
     world = World(api, backend)
     listener = asyncio.create_task(world.listen())

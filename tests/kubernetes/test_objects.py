@@ -68,6 +68,7 @@ def template(*, secret: str = f"{NAME}-{TICKET}", members: str = "12.1", **label
                 "bridge.hpc/members": members,
                 "bridge.hpc/partition": "main",
                 "bridge.hpc/requeue": "yes",
+                "bridge.hpc/output": "new",
             },
             "finalizers": ["bridge.hpc/end-is-committed"],
         },
@@ -203,7 +204,11 @@ class TestOneNode:
             "SLURM_TOPOLOGY_ADDR": inside,
         }
         assert (file, script, node) == (
-            {**expected, "member_port": 6819, "url": None, "ca": ""},
+            {
+                **expected,
+                **{"member_port": 6819, "url": None, "ca": ""},
+                **{"spooled": ["stdout"], "spool_bytes": 256 << 20, "output_wait_seconds": 600},
+            },
             b"#!/bin/sh\n\xff\n",
             0,
         )
@@ -316,6 +321,34 @@ class TestAWave:
                 ("SLURM_JOB_NODELIST", "SLURM_NODELIST", "SLURM_TOPOLOGY_ADDR"), f"{wave.name}-{index}"
             )
             assert (file, script, node) == (expected, task.batch.script, 0)
+
+
+class TestOutput:
+    """What no volume takes is kept in the pod."""
+
+    HOME = Volume("/home", claim="home")
+
+    @pytest.mark.parametrize(
+        ("files", "kept"),
+        [
+            ({"stdout": "/home/alice/a.out"}, []),
+            ({"stdout": "/home/alice/../../tmp/a.out"}, ["stdout"]),
+            ({"stdout": "/homes/a.out"}, ["stdout"]),
+            ({"stdout": "/dev/null", "stderr": "/tmp/a.err"}, ["stderr"]),
+            ({"stdout": "/tmp/a.out", "stderr": "/tmp/a.out"}, ["stdout"]),
+            ({"stdout": "/tmp/a.out", "stderr": "/tmp/a.err"}, ["stdout", "stderr"]),
+        ],
+    )
+    def test_is_by_stream(self, files: dict[str, str], kept: list[str]) -> None:
+        group, profile = a_group(**files), a_profile(volumes=(self.HOME,))
+        assert objects.spooled(group, profile) == kept
+        pod = objects.make_objects(bundle.of_group(group), profile, Capabilities(), AGENT, TICKET).owned[-1]
+        annotations = pod["spec"]["template"]["metadata"]["annotations"]
+        assert annotations.get(names.OUTPUT) == ("new" if kept else None)
+
+    def test_goes_to_no_volume_that_is_for_reading_only(self) -> None:
+        profile = a_profile(volumes=(Volume("/home", claim="home", read_only=True),))
+        assert objects.spooled(a_group(), profile) == ["stdout"]
 
 
 class TestGangs:

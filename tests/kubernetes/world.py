@@ -35,6 +35,18 @@ class Bridge(harness.Bridge):
         with self._ask(f"/v1/jobs/{job}/history") as answer:
             return [event["sentence"] for event in json.load(answer)["events"]]
 
+    def logged(self, job: int | str, stream: str = "stdout") -> bytes:
+        """Its output, as the bridge gives it."""
+        with self._ask(f"/v1/jobs/{job}/log?stream={stream}") as answer:
+            assert answer.status == 200, answer.read()
+            return answer.read()
+
+    @contextlib.contextmanager
+    def follow(self, job: int) -> Iterator[http.client.HTTPResponse]:
+        with self._ask(f"/v1/jobs/{job}/log?follow=true") as answer:
+            assert answer.status == 200, answer.read()
+            yield answer
+
     @contextlib.contextmanager
     def _ask(self, path: str) -> Iterator[http.client.HTTPResponse]:
         connection = http.client.HTTPConnection("bridge", timeout=harness.WAIT_SECONDS)

@@ -1,12 +1,13 @@
 """A stand-in for a backend: keeps what it was told, and reports what the test says."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from typing import Literal
 
 from bridge.backends.port import Observation, Sighting, TaskUsage
 from bridge.core.errors import Gone, Unavailable
 from bridge.core.group import Group
-from bridge.core.job import End
+from bridge.core.job import End, Job
 from bridge.core.nodes import Node
 from tests.builders import NOON, a_node
 
@@ -97,3 +98,11 @@ class FakeBackend:
 
     async def read_output(self, uid: int, gid: int, path: str, offset: int, limit_bytes: int) -> bytes:
         raise Gone(f"{path} is not there")
+
+    async def read_kept(
+        self, job: Job, stream: Literal["stdout", "stderr"], path: str, offset: int, limit_bytes: int
+    ) -> None:
+        """All output is in files."""
+
+    async def retain(self, known: Callable[[Collection[int]], Awaitable[Collection[int]]]) -> None:
+        """Nothing is kept here."""

@@ -5,7 +5,7 @@ import json
 import time
 from typing import Any
 
-from adapters.kubernetes import standing
+from adapters.kubernetes import names, standing
 from bridge.backends.port import Sighting, StepSighting
 
 Json = dict[str, Any]
@@ -41,6 +41,9 @@ class Attempt:
         self.since = time.time()
         self.made_at = time.monotonic()
         """When this bridge first knew of it, by the clock of the event loop."""
+        self.is_settled = False
+        """Its output is with the bridge as far as it ever will be."""
+        self.output_note = ""
         self.is_nothing_left = False
         """No object of it exists, and none can come."""
         self._told: Sighting | None = None
@@ -60,6 +63,16 @@ class Attempt:
         wanted = self.index or 0
         found = [pod for pod in self.pods.values() if standing.index_of(pod) == wanted]
         return min(found, key=lambda pod: pod["metadata"]["creationTimestamp"], default=None)
+
+    @property
+    def output_mode(self) -> str:
+        """`new` or `append` where its script writes to no volume; empty: nobody needs to fetch what it writes."""
+        pod = self.first_pod
+        return "" if pod is None else str((pod["metadata"].get("annotations") or {}).get(names.OUTPUT, ""))
+
+    @property
+    def is_kept(self) -> bool:
+        return self.output_mode != ""
 
     @property
     def node(self) -> str | None:
@@ -155,6 +168,13 @@ class Attempt:
         phase = found.phase
         if phase == "starting" and began_at is not None:
             phase = "running"
+        end, why = found.end, found.why
+        if phase in ("ended", "lost") and self.is_kept and not self.is_settled and not self.lost:
+            # Told once its output is here: then its pod goes.
+            phase, end = "running" if began_at is not None else "starting", None
+        elif self.output_note:
+            why = f"{why}; {self.output_note}" if why else self.output_note
+            end = end and dataclasses.replace(end, detail="; ".join(filter(None, (end.detail, self.output_note))))
         at = found.at if found.at is not None else began_at if phase == "running" else None
         return Sighting(
             self.job_id,
@@ -162,8 +182,8 @@ class Attempt:
             phase,
             at if at is not None else self.since if phase == "starting" else time.time(),
             began_at,
-            found.end,
-            found.why or (found.end.detail if found.end else ""),
+            end,
+            why or (end.detail if end else ""),
             max([found.derived_exit_status, *(int(step["exit_status"]) for step in self.steps.values())]),
             tuple(_step(self.steps[step_id]) for step_id in sorted(self.steps)),
             found.hindrance if phase == "not_started" else "",

@@ -13,7 +13,7 @@ import contextlib
 import dataclasses
 import logging
 import pathlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -22,8 +22,10 @@ from adapters.kubernetes.profile import Profile
 from bridge.backends.kubernetes import discovery, files, hosts
 from bridge.backends.kubernetes.attempts import Attempt
 from bridge.backends.kubernetes.book import Book
+from bridge.backends.kubernetes.collecting import Collector
 from bridge.backends.kubernetes.ending import Ender
 from bridge.backends.kubernetes.launching import Launcher
+from bridge.backends.kubernetes.outputs import Outputs, Stream
 from bridge.backends.kubernetes.patience import Patience
 from bridge.backends.kubernetes.tasks import Tasks
 from bridge.backends.kubernetes.transport import Access, Transport
@@ -31,6 +33,7 @@ from bridge.backends.kubernetes.watching import Watch
 from bridge.backends.port import Observation, Target, TaskUsage
 from bridge.core.errors import BridgeError, Gone, Unavailable
 from bridge.core.group import Group
+from bridge.core.job import Job
 from bridge.core.nodes import Node
 
 log = logging.getLogger(__name__)
@@ -47,9 +50,11 @@ class KubernetesBackend:
         profiles: Mapping[str, Profile],
         nodes: Sequence[Node],
         call_back: tuple[str, str] | None = None,
+        output_folder: str = "",
     ) -> None:
         """`profiles`: by partition. `nodes`: as the site file knows them; their names are the cluster's.
-        `call_back`: the bridge's address for commands inside of jobs, and the file with its certificate."""
+        `call_back`: the bridge's address for commands inside of jobs, and the file with its certificate.
+        `output_folder`: for output that no volume takes."""
         self.name = name
         self.book = Book()
         self._instance = instance
@@ -62,7 +67,11 @@ class KubernetesBackend:
         self._transport = Transport(access)
         self._launcher = Launcher(self._transport, self.book, self._profiles)
         self._ender = Ender(self._transport, self.book)
-        self._watch = Watch(self._transport, self.book, self._ender, self._tasks, instance, self._namespaces)
+        self._outputs = Outputs(pathlib.Path(output_folder))
+        self._collector = Collector(self._transport, self.book, self._ender, self._outputs)
+        self._watch = Watch(
+            self._transport, self.book, self._ender, self._collector, self._tasks, instance, self._namespaces
+        )
         self._patience = Patience(self.book, self._watch, self._ender, self._profiles)
 
     # ── open and close ────────────────────────────────────────────────────────────────────────────
@@ -102,6 +111,7 @@ class KubernetesBackend:
     async def close(self) -> None:
         await self._tasks.cancel()
         self._watch.clear()
+        self._collector.clear()
         self._launcher.clear()
         self.book.clear()
         await self._transport.close()
@@ -210,3 +220,20 @@ class KubernetesBackend:
 
     async def read_output(self, uid: int, gid: int, path: str, offset: int, limit_bytes: int) -> bytes:
         return await files.read(uid, gid, path, offset, limit_bytes)
+
+    async def read_kept(self, job: Job, stream: Stream, path: str, offset: int, limit_bytes: int) -> bytes | None:
+        profile = self._profiles.get(job.partition)
+        if profile is None or profile.takes(path):
+            return None
+        attempt = self.book.attempts.get((job.id, job.attempt))
+        if attempt is not None and not attempt.is_settled:
+            await self._collector.fetch_at_times(attempt)
+        found = await asyncio.to_thread(self._outputs.read, job.id, stream, offset, limit_bytes)
+        if found is None:
+            raise Gone(f"{path} is in no volume of the partition {job.partition}, and nothing of it has come yet")
+        return found
+
+    async def retain(self, known: Callable[[Collection[int]], Awaitable[Collection[int]]]) -> None:
+        there = await asyncio.to_thread(lambda: self._outputs.jobs)
+        if there:
+            await asyncio.to_thread(self._outputs.forget, set(await known(there)))

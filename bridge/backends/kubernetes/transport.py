@@ -246,6 +246,16 @@ class Transport:
 
     async def execute(self, namespace: str, pod: str, container: str, command: list[str]) -> bytes:
         """Standard output of a program that is run in the container. Raises Gone, Unavailable."""
+        try:
+            async with asyncio.timeout(_CALL_SECONDS):
+                return b"".join([part async for part in self.output_of(namespace, pod, container, command)])
+        except TimeoutError as error:
+            raise Unavailable(f"pod {pod} takes no commands now: no end in time") from error
+
+    async def output_of(
+        self, namespace: str, pod: str, container: str, command: list[str]
+    ) -> AsyncGenerator[bytes, None]:
+        """The same in parts, as it comes, however long it takes."""
         path = f"/api/v1/namespaces/{namespace}/pods/{pod}/exec"
         words = [("container", container), ("stdout", "true"), ("stderr", "true"), *(("command", w) for w in command)]
         made = self._client
@@ -257,11 +267,15 @@ class Transport:
             made.rest_client.pool_manager = made.rest_client._create_pool_manager()
         session: aiohttp.ClientSession = made.rest_client.pool_manager
         try:
-            async with (
-                asyncio.timeout(_CALL_SECONDS),
-                session.ws_connect(url, headers=headers, protocols=(_EXEC_PROTOCOL, "v4.channel.k8s.io")) as socket,
-            ):
-                return await _read_exec(socket)
+            async with session.ws_connect(
+                url,
+                headers=headers,
+                protocols=(_EXEC_PROTOCOL, "v4.channel.k8s.io"),
+                timeout=aiohttp.ClientWSTimeout(ws_receive=_CALL_SECONDS),
+                max_msg_size=0,
+            ) as socket:
+                async for part in _read_exec(socket):
+                    yield part
         except aiohttp.WSServerHandshakeError as error:
             if error.status in (400, 404, 409):
                 raise Gone(f"pod {pod} takes no commands: {error.status} {error.message}") from error
@@ -270,21 +284,21 @@ class Transport:
             raise Unavailable(f"pod {pod} takes no commands now: {_text_of(error)}") from error
 
 
-async def _read_exec(socket: aiohttp.ClientWebSocketResponse) -> bytes:
-    out, told = b"", b""
+async def _read_exec(socket: aiohttp.ClientWebSocketResponse) -> AsyncGenerator[bytes, None]:
+    told = b""
     async for message in socket:
         if message.type is not aiohttp.WSMsgType.BINARY or not message.data:
             continue
         channel, data = message.data[0], message.data[1:]
         if channel == _STDOUT:
-            out += data
+            yield data
         elif channel == _STDERR:
             told += data
         elif channel == _STATUS:
             status = json.loads(data)
             if status.get("status") != "Success":
                 raise Gone(f"{status.get('message', 'the command failed')} {told.decode(errors='replace')[-300:]}")
-            return out
+            return
     raise Unavailable("the command's end was not told")
 
 

@@ -10,6 +10,7 @@ from adapters.kubernetes import names, standing
 from bridge.backends.kubernetes import pictures
 from bridge.backends.kubernetes.attempts import Attempt
 from bridge.backends.kubernetes.book import Book
+from bridge.backends.kubernetes.collecting import Collector
 from bridge.backends.kubernetes.ending import Ender
 from bridge.backends.kubernetes.reflector import Reflector
 from bridge.backends.kubernetes.tasks import Tasks
@@ -30,17 +31,21 @@ class Watch:
         transport: Transport,
         book: Book,
         ender: Ender,
+        collector: Collector,
         tasks: Tasks,
         instance: str,
         namespaces: Sequence[str],
     ) -> None:
         self.nodes: Reflector | None = None
         self._transport, self._book, self._ender, self._tasks = transport, book, ender, tasks
+        self._collector = collector
         self._ours = f"{names.INSTANCE}={instance}"
         self._namespaces = namespaces
         self._reflectors: list[Reflector] = []
         self._logs: set[str] = set()
         """uids of the pods whose logs are read."""
+        self._settling: set[str] = set()
+        """uids of ended pods whose output is being brought in."""
 
     # ── life ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -76,6 +81,7 @@ class Watch:
         self.nodes = None
         self._reflectors.clear()
         self._logs.clear()
+        self._settling.clear()
 
     @property
     def is_current(self) -> bool:
@@ -144,6 +150,9 @@ class Watch:
         if pod is attempt.first_pod and standing.is_running(pod) and uid not in self._logs:
             self._logs.add(uid)
             self._tasks.spawn(self._read_log(attempt, pod))
+        if pod is attempt.first_pod and uid not in self._settling and _is_to_settle(attempt):
+            self._settling.add(uid)
+            self._tasks.spawn(self._settle(attempt, uid))
         self._book.tell(attempt)
 
     def _on_removed(self, attempt: Attempt, pod: Json) -> None:
@@ -176,6 +185,12 @@ class Watch:
     def _on_node(self, key: str, node: Json, is_gone: bool) -> None:
         self._book.tell_nodes()
 
+    async def _settle(self, attempt: Attempt, uid: str) -> None:
+        try:
+            await self._collector.settle(attempt)
+        finally:
+            self._settling.discard(uid)
+
     # ── the journal, by the pod's log ─────────────────────────────────────────────────────────────
 
     async def _read_log(self, attempt: Attempt, pod: Json) -> None:
@@ -193,6 +208,8 @@ class Watch:
                     async for line in lines:
                         if attempt.take(line):
                             self._book.tell(attempt)
+                        if attempt.is_kept and await self._collector.take(attempt, line):
+                            self._tasks.spawn(self._collector.fetch(attempt))
                 if not standing.is_running(attempt.pods.get(pod["metadata"]["uid"], pod)):
                     return
             except Gone:
@@ -201,3 +218,7 @@ class Watch:
                 log.info("a log cannot be read now", extra={"pod": pod["metadata"]["name"], "why": error.sentence})
             await asyncio.sleep(wait)
             wait = min(10.0, wait * 2)
+
+
+def _is_to_settle(attempt: Attempt) -> bool:
+    return attempt.is_kept and not attempt.is_settled and attempt.standing().phase in ("ended", "lost")

@@ -13,7 +13,7 @@ import socket
 import stat
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ from bridge.backends.local import attempts, control, host, nursery, spool
 from bridge.backends.port import Observation, Target, TaskUsage
 from bridge.core.errors import BridgeError, Gone, Refused, Unavailable
 from bridge.core.group import Group
+from bridge.core.job import Job
 from bridge.core.nodes import Node
 
 log = logging.getLogger(__name__)
@@ -441,6 +442,14 @@ class LocalBackend:
             return await asyncio.to_thread(os.pread, fd, limit_bytes, offset)
         finally:
             os.close(fd)
+
+    async def read_kept(
+        self, job: Job, stream: Literal["stdout", "stderr"], path: str, offset: int, limit_bytes: int
+    ) -> None:
+        """All output is in files."""
+
+    async def retain(self, known: Callable[[Collection[int]], Awaitable[Collection[int]]]) -> None:
+        """Nothing is kept here."""
 
 
 def _read_part(path: str, offset: int, limit_bytes: int) -> bytes:
