@@ -4,7 +4,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from adapters.slurm import hostlist, jobfacts, selectors, squeue_columns, squeue_help, squeue_steps, states
+from adapters.slurm import (
+    hostlist,
+    jobfacts,
+    selectors,
+    squeue_columns,
+    squeue_help,
+    squeue_merging,
+    squeue_steps,
+    states,
+)
 from adapters.slurm.answer import ANNOUNCEMENT, Answer, getopt_refusal
 from adapters.slurm.columns import Printer, compile_letters, compile_names
 from adapters.slurm.command_line import BadCommandLine, Grammar, Option, Read
@@ -12,7 +21,7 @@ from adapters.slurm.data import Asked, Wish, document, wish
 from adapters.slurm.rest import jobs as jobs_data
 from adapters.slurm.selectors import Selected
 from bridge.core.indexset import IndexSet
-from bridge.core.job import WAITING, Job, JobState
+from bridge.core.job import WAITING, Job, JobKey, JobState
 
 DEFAULT_FORMAT = "%.18i %.9P %.8j %.8u %.2t %.10M %.6D %R"
 LONG_FORMAT = "%.18i %.9P %.8j %.8u %.8T %.10M %.9l %.6D %R"
@@ -355,10 +364,14 @@ def shows_starts(query: Query) -> bool:
 
 def render(query: Query, jobs: Sequence[Job], view: squeue_columns.View) -> Answer:
     """The rows of all jobs given; filtered already."""
-    rows = [row for job in jobs for row in _tasks(job)] if query.one_task_a_row else list(jobs)
+    reasons: Mapping[JobKey, str] = {}
+    if query.one_task_a_row:
+        rows = [row for job in jobs for row in _tasks(job)]
+    else:
+        rows, reasons = squeue_merging.merged(jobs)
     if query.one_partition_a_row:
         rows = [row for job in rows for row in _partitions(query, job)]
-    columns = squeue_columns.make(view)
+    columns = squeue_columns.make(view, reasons)
     printer: Printer[Job]
     if query.letters is not None:
         printer, bad = compile_letters(query.letters, columns.by_letter, columns.every)

@@ -6,6 +6,7 @@ for one answer. Titles and placeholders (`N/A`, `n/a`, `(null)`) are those of 25
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from adapters.slurm import durations, hostlist, jobfacts, sizes, states
 from adapters.slurm.columns import Column
@@ -15,6 +16,7 @@ from bridge.core.nodes import Site
 from bridge.core.request import UNLIMITED_SECONDS
 
 _ABSENT = "(null)"
+_NO_REASONS: Mapping[JobKey, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +79,19 @@ def _constant(text: str) -> Callable[[Job], str]:
     return lambda job: text
 
 
-def _entries(view: View) -> list[_Entry]:
+def _entries(view: View, reasons: Mapping[JobKey, str]) -> list[_Entry]:
     clock, site, now = view.clock, view.site, view.now
     length = view.bracket_length
     expression_length = jobfacts.TASK_EXPRESSION_LENGTH if length is None else length
+
+    def reason(job: Job) -> str:
+        return reasons.get(job.key) or jobfacts.reason_text(job)
 
     def size(job: Job) -> sizes.Sizes:
         return sizes.of(job, site, view.fleet)
 
     def nodes_or_reason(job: Job) -> str:
-        return f"({jobfacts.reason_text(job)})" if jobfacts.shows_reason(job) else node_list(job)
+        return f"({reason(job)})" if jobfacts.shows_reason(job) else node_list(job)
 
     def minimum_memory(job: Job) -> str:
         return jobfacts.memory(size(job).memory_mib, convert=view.convert_units)
@@ -148,7 +153,7 @@ def _entries(view: View) -> list[_Entry]:
         _Entry("o", ("Command",), "COMMAND", lambda j: j.request.program.command or _ABSENT),
         _Entry("p", ("Priority",), "PRIORITY", lambda j: f"{j.priority / 2**32:.14f}"),
         _Entry("q", ("QOS",), "QOS", lambda j: j.request.qos or "normal"),
-        _Entry("r", ("Reason",), "REASON", jobfacts.reason_text),
+        _Entry("r", ("Reason",), "REASON", reason),
         _Entry("s", ("SLUID",), "SLUID", lambda j: f"s{j.id:014X}"),
         _Entry("t", ("StateCompact",), "ST", lambda j: states.COMPACT[j.state]),
         _Entry("u", ("UserName",), "USER", lambda j: j.request.user),
@@ -285,10 +290,11 @@ class Columns:
         return [self.by_letter[letter] for letter in ALL_ORDER]
 
 
-def make(view: View) -> Columns:
+def make(view: View, reasons: Mapping[JobKey, str] = _NO_REASONS) -> Columns:
+    """`reasons`: of rows that tell several."""
     by_letter: dict[str, Column[Job]] = {}
     by_name: dict[str, Column[Job]] = {}
-    for entry in _entries(view):
+    for entry in _entries(view, reasons):
         column = Column(entry.title, entry.value)
         if entry.letter:
             by_letter[entry.letter] = column

@@ -430,8 +430,11 @@ async def test_a_task_goes_its_own_way(bridge: Bridge):
     array = await bridge.submit(array="1-3")
     await bridge.happen(JobKey(array.id, 2))
     assert await bridge.run("scontrol", "hold", f"{array.id}_2", caller=ALICE) == Reply()
-    assert await bridge.out("squeue", "-h", "-S", "i", "-o", "%i %r") == (
-        f"{array.id}_2 JobHeldUser\n{array.id}_[1,3] None\n"
+    assert await bridge.out("squeue", "-h", "-r", "-S", "i", "-o", "%i %r") == (
+        f"{array.id}_1 None\n{array.id}_2 JobHeldUser\n{array.id}_3 None\n"
+    )
+    assert await bridge.out("squeue", "-h", "-o", "%i %r %R") == (
+        f"{array.id}_[1-3] None,JobHeldUser (None,JobHeldUser)\n"
     )
 
 
