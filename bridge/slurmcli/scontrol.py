@@ -297,7 +297,10 @@ def _said(
 ) -> list[str]:
     """Slurm's words for what failed: of tasks of an array by fate, otherwise by id."""
     if selected is not None and _tells_by_tasks(verb, selected, results):
-        fates = [_fate(caller, verb, result) for result in results if result.job is not None]
+        seen = [result for result in results if result.job is not None]
+        if selected.tasks is None:
+            seen = [result for result in seen if not _is_forgotten(result)]
+        fates = [_fate(caller, verb, result) for result in seen]
         return array_answers.lines(selected.id, [*fates, *_unknown_tasks(selected, results)], tells_success=of_all)
     said: list[str] = []
     for text in _texts(caller, verb, results):
@@ -319,10 +322,20 @@ def _is_of_array(job: Job, array_id: int) -> bool:
     return job.request.array is not None and job.key.id == array_id
 
 
+def _is_forgotten(result: Result) -> bool:
+    """Slurm keeps no record of a task that was cancelled while it waited with its array."""
+    job = result.job
+    return (
+        result.error is not None and job is not None and job.is_final and job.task_index is not None and not job.attempt
+    )
+
+
 def _fate(caller: Caller, verb: str, result: Result) -> array_answers.Fate:
     assert result.job is not None
     index = result.job.task_index
     tasks = (result.job.waiting or IndexSet()) if index is None else indexset.of([index])
+    if _is_forgotten(result):
+        return tasks, errors.text_of("invalid_job_id", "")
     return tasks, None if result.error is None else text_for(caller, verb, result)
 
 

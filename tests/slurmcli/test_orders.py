@@ -137,6 +137,16 @@ async def test_what_an_update_could_not_do_is_told_by_tasks(bridge: Bridge, word
     )
 
 
+async def test_tasks_that_were_cancelled_while_they_waited_are_forgotten(bridge: Bridge):
+    array = await bridge.submit(array="1-6", hold=True)
+    await bridge.run("scancel", f"{array.id}_[4-5]")
+    assert await bridge.run("scontrol", "update", f"JobId={array.id}", "Comment=x") == Reply()
+    assert await _orders(bridge, "hold", str(array.id)) == Reply()
+    assert await _orders(bridge, "hold", f"{array.id}_[3-5]") == failed(
+        f"{array.id}_3: No error\n{array.id}_4-5: Invalid job id specified\n"
+    )
+
+
 async def test_a_throttle_is_set_even_where_the_rest_of_the_update_is_refused(bridge: Bridge):
     array = await bridge.submit(array="0-3%1", hold=True)
     words = ("scontrol", "update", f"JobId={array.id}", "ArrayTaskThrottle=2", "Comment=x", "Partition=nope")
