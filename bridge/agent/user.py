@@ -13,7 +13,10 @@ from bridge.agent.launch import Launch
 def become(launch: Launch) -> None:
     """Raises OSError. A bridge that is not root can only run jobs of its own user."""
     if os.geteuid() == 0:
-        os.setgroups(sorted({launch.gid, *launch.groups}))
+        groups = {launch.gid, *launch.groups}
+        # A container's root may have no right to change what the container was given already.
+        if {launch.gid, *os.getgroups()} != groups:
+            os.setgroups(sorted(groups))
         os.setresgid(launch.gid, launch.gid, launch.gid)
         os.setresuid(launch.uid, launch.uid, launch.uid)
     elif os.geteuid() != launch.uid:

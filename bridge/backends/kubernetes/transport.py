@@ -89,6 +89,11 @@ class Transport:
         except (config.ConfigException, OSError, ssl.SSLError) as error:
             raise Unavailable(f"no way to the Kubernetes cluster: {error}") from error
 
+    @property
+    def host(self) -> str:
+        """The API server's address; empty before `open`."""
+        return "" if self._client is None else str(self._client.configuration.host)
+
     async def close(self) -> None:
         if self._client is not None:
             made, self._client = self._client, None
