@@ -84,10 +84,9 @@ class TestFromOutside:
         on_cluster.runs(job)
         pod = first_pod(cluster, on_cluster, job)
         mine = f"--pod-selector=bridge.hpc/group={pod['metadata']['labels']['bridge.hpc/group']}"
+        options = ("--force", "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=60s")
         try:
-            cluster.kubectl("drain", NODE, mine, "--force", "--ignore-daemonsets", "--timeout=60s", "--grace-period=-1")
-        except AssertionError:
-            pass  # it waits for pods that our finalizer keeps
+            cluster.kubectl("drain", NODE, mine, *options)
         finally:
             cluster.kubectl("uncordon", NODE)
         runs_once_more(on_cluster, job, "EvictionByEvictionAPI")

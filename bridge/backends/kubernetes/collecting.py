@@ -31,6 +31,7 @@ class Collector:
     def __init__(self, transport: Transport, book: Book, ender: Ender, outputs: Outputs) -> None:
         self._transport, self._book, self._ender, self._outputs = transport, book, ender, outputs
         self._fetching: set[tuple[int, int]] = set()
+        self._wanted: set[tuple[int, int]] = set()
         self._begun: set[tuple[int, int]] = set()
         self._beyond: set[tuple[int, int]] = set()
         """Those that have more than their logs carry."""
@@ -38,6 +39,7 @@ class Collector:
 
     def clear(self) -> None:
         self._fetching.clear()
+        self._wanted.clear()
         self._begun.clear()
         self._beyond.clear()
         self._asked_at.clear()
@@ -70,22 +72,39 @@ class Collector:
     # ── from the pod ──────────────────────────────────────────────────────────────────────────────
 
     async def fetch(self, attempt: Attempt) -> None:
-        """Everything that is there now. One at a time; what comes meanwhile is told again."""
-        if attempt.key in self._fetching or not attempt.is_kept:
+        """Everything that is there now. One at a time: who asks meanwhile has it fetched once more afterwards."""
+        self._wanted.add(attempt.key)
+        if attempt.key in self._fetching:
             return
         self._fetching.add(attempt.key)
+        try:
+            while attempt.key in self._wanted and attempt.key in self._book.attempts:
+                self._wanted.discard(attempt.key)
+                if not await self._fetch_all(attempt):
+                    self._wanted.add(attempt.key)
+                    await asyncio.sleep(_ASK_SECONDS)
+        except Gone:
+            pass  # it has ended: its log and its last word say the rest
+        finally:
+            self._fetching.discard(attempt.key)
+            self._wanted.discard(attempt.key)
+
+    async def _fetch_all(self, attempt: Attempt) -> bool:
+        """False: to be tried again, from where it broke off. Raises Gone."""
         try:
             until = {}
             for stream in STREAMS:
                 if (end := await self._fetch(attempt, stream)) is not None:
                     until[stream] = end
             await self._ender.ask(attempt, {"do": "acknowledge", "until": until})
+        except Unavailable as error:
+            log.info("output cannot be fetched now", extra={"job": attempt.job_id, "why": error.sentence})
+            return False
         except Gone:
-            pass  # it has ended: its log and its last word say the rest
+            raise
         except BridgeError as error:
-            log.warning("output cannot be fetched now", extra={"job": attempt.job_id, "why": error.sentence})
-        finally:
-            self._fetching.discard(attempt.key)
+            log.warning("output cannot be fetched", extra={"job": attempt.job_id, "why": error.sentence})
+        return True
 
     async def fetch_at_times(self, attempt: Attempt) -> None:
         """Somebody reads what it writes: what the log does not carry is fetched, but not all the time."""
