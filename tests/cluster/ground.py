@@ -153,21 +153,21 @@ class Cluster:
 
     def kill_container(self, pod_path: str) -> None:
         """SIGKILL to the container of a pod's job, by the runtime: as if the kernel had done it."""
+        self._ctr("tasks", "kill", "-s", "SIGKILL", self._container_of(pod_path))
+
+    def pid_in_container(self, pod_path: str) -> int:
+        """Of the first process of a pod's job, on this machine."""
+        container = self._container_of(pod_path)
+        rows = [row.split() for row in self._ctr("tasks", "list").splitlines()]
+        return next(int(row[1]) for row in rows if row[0] == container)
+
+    def _container_of(self, pod_path: str) -> str:
         status = self.call("GET", pod_path)["status"]["containerStatuses"][0]
-        container = status["containerID"].removeprefix("containerd://")
-        words = [
-            _cache() / "bin" / "ctr",
-            "-a",
-            self.directory / "containerd.sock",
-            "-n",
-            "k8s.io",
-            "tasks",
-            "kill",
-            "-s",
-            "SIGKILL",
-            container,
-        ]
-        subprocess.run(words, check=True)
+        return str(status["containerID"].removeprefix("containerd://"))
+
+    def _ctr(self, *words: str) -> str:
+        start = [str(_cache() / "bin" / "ctr"), "-a", str(self.directory / "containerd.sock"), "-n", "k8s.io"]
+        return subprocess.run([*start, *words], check=True, capture_output=True, text=True).stdout
 
     def grant(self, resource: str, count: int) -> None:
         """Let the node have an extended resource, as a device plugin would."""

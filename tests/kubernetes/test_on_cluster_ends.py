@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -131,14 +132,18 @@ class TestAHigherClass:
 
 
 class TestMemory:
-    def test_a_container_that_the_kernel_kills_whole_agent_and_all_is_out_of_memory(self, on_cluster: Bridge) -> None:
-        """With cgroup v2 one process over the limit ends them all; where it does not, the script lets the kernel
-        begin with the agent."""
-        script = """#!/bin/bash
-echo 1000 > /proc/1/oom_score_adj
-python3 -c 'import mmap; m = mmap.mmap(-1, 900 << 20); m.write(b"x" * (900 << 20))'
-"""
-        job = on_cluster.sbatch("--mem=300M", script=script)
+    def test_a_container_that_the_kernel_kills_whole_agent_and_all_is_out_of_memory(
+        self, cluster: Cluster, on_cluster: Bridge
+    ) -> None:
+        """With cgroup v2 one process over the limit ends them all; elsewhere the kernel is told to begin with the
+        agent."""
+        gate = on_cluster.gate()
+        eater = "import mmap; m = mmap.mmap(-1, 900 << 20); m.write(b'x' * (900 << 20))"
+        job = on_cluster.sbatch("--mem=300M", script=f'#!/bin/bash\n{gate.wait}\npython3 -c "{eater}"\n')
+        on_cluster.runs(job)
+        pid = cluster.pid_in_container(path_of(first_pod(cluster, on_cluster, job)))
+        Path(f"/proc/{pid}/oom_score_adj").write_text("1000")
+        gate.open()
         assert on_cluster.ends_as(job) == "OUT_OF_MEMORY 0:125"
         assert "the kernel killed the whole container" in told(on_cluster, job)
 

@@ -1,4 +1,4 @@
-"""When things go wrong between the bridge and a real cluster: nothing is lost, nothing starts twice, nothing is left."""
+"""Between the bridge and a real cluster things go wrong: nothing is lost, nothing starts twice, nothing is left."""
 
 import asyncio
 import json
@@ -174,7 +174,9 @@ class TestHostile:
     def test_a_name_a_value_or_a_path_is_a_name_a_value_or_a_path(
         self, cluster: Cluster, on_cluster: Bridge, word: str
     ) -> None:
-        script = '#!/bin/bash\nprintf "%s" "$EVIL" > "value-$SLURM_JOB_ID"\nprintf "%s" "$SLURM_JOB_NAME" > "name-$SLURM_JOB_ID"\n'
+        script = """#!/bin/bash
+printf %s "$EVIL" > "value-$SLURM_JOB_ID"; printf %s "$SLURM_JOB_NAME" > "name-$SLURM_JOB_ID"
+"""
         ran = on_cluster.run("sbatch", "--parsable", f"--job-name={word}", stdin=script.encode(), env={"EVIL": word})
         assert ran.code == 0, ran.err
         job = int(ran.out)

@@ -74,7 +74,8 @@ def site_on(
     cluster: ground.Cluster, namespace: str, root: Path, port: int, site: str = harness.SITE, **more: str
 ) -> str:
     """The site with every partition on Kubernetes; `more`: values in TOML for each partition's part there,
-    patience_seconds for the partition itself, `volume` for another table of its volumes, `tail` for the file's end, `kubeconfig` for another way there."""
+    patience_seconds for the partition itself, `volume` for another table of its volumes, `tail` for the file's end,
+    `kubeconfig` for another way there."""
     patience, volume, tail = more.pop("patience_seconds", "300"), more.pop("volume", ""), more.pop("tail", "")
     kubeconfig = more.pop("kubeconfig", str(cluster.kubeconfig))
     head, *partitions = site.split("[[partitions]]\n")
