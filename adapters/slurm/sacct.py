@@ -388,8 +388,9 @@ def rows_of(query: Query, jobs: Sequence[Job], steps: Sequence[Step]) -> list[Ro
             continue
         here = [Row(job)]
         if not query.allocations_only and job.started_at is not None and job.nodes:
-            here.append(Row(job, is_batch=True))
-            here += [Row(job, step) for step in by_key.get(job.key, []) if step.attempt == job.attempt]
+            of_attempt = tuple(step for step in by_key.get(job.key, []) if step.attempt == job.attempt)
+            here.append(Row(job, is_batch=True, beside=of_attempt))
+            here += [Row(job, step) for step in of_attempt]
         rows += [row for row in here if _step_chosen(query, row)]
     return rows
 

@@ -18,10 +18,25 @@ class Row:
     job: Job
     step: Step | None = None
     is_batch: bool = False
+    beside: tuple[Step, ...] = ()
+    """Of a batch script: the steps of the same attempt."""
 
     @property
     def is_job(self) -> bool:
         return self.step is None and not self.is_batch
+
+    @property
+    def cpu_seconds(self) -> tuple[float, float]:
+        """(user, system). What a job used is told with all of its steps; the batch script's share is the rest."""
+        if self.step is not None:
+            return self.step.user_seconds, self.step.system_seconds
+        if self.job.end is None:
+            return 0.0, 0.0
+        user, system = self.job.end.user_seconds, self.job.end.system_seconds
+        return (
+            max(0.0, user - sum(step.user_seconds for step in self.beside)),
+            max(0.0, system - sum(step.system_seconds for step in self.beside)),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,10 +402,12 @@ def _sizes(view: View, unit: str) -> dict[str, Callable[[Row], str]]:
 
 
 def _usage() -> dict[str, Callable[[Row], str]]:
-    def seconds(row: Row) -> tuple[float, float]:
-        if row.step is not None:
-            return row.step.user_seconds, row.step.system_seconds
-        return (0.0, 0.0) if row.job.end is None else (row.job.end.user_seconds, row.job.end.system_seconds)
+    def of_a_task(row: Row) -> str:
+        """On the average, in whole seconds, of what has ended."""
+        has_ended = row.job.end is not None if row.step is None else row.step.ended_at is not None
+        if row.is_job or not has_ended:
+            return ""
+        return durations.long(int(sum(row.cpu_seconds) / max(1, row.step.tasks if row.step is not None else 1)))
 
     def resident(row: Row) -> str:
         if row.is_job:
@@ -417,9 +434,10 @@ def _usage() -> dict[str, Callable[[Row], str]]:
         "reqcpufreqgov": frequency,
         "reqcpufreqmax": frequency,
         "reqcpufreqmin": frequency,
-        "totalcpu": lambda row: durations.cpu_time(sum(seconds(row))),
-        "usercpu": lambda row: durations.cpu_time(seconds(row)[0]),
-        "systemcpu": lambda row: durations.cpu_time(seconds(row)[1]),
+        "totalcpu": lambda row: durations.cpu_time(sum(row.cpu_seconds)),
+        "usercpu": lambda row: durations.cpu_time(row.cpu_seconds[0]),
+        "systemcpu": lambda row: durations.cpu_time(row.cpu_seconds[1]),
+        "avecpu": of_a_task,
         "maxrss": resident,
         "averss": resident,
         "maxrssnode": on_first_node,

@@ -200,6 +200,21 @@ def test_usage_is_in_the_rows_of_steps():
     )
 
 
+def test_what_steps_used_is_taken_off_the_batch_script():
+    job = a_done_job(end=End(user_seconds=4.0, system_seconds=0.5))
+    steps = [
+        Step(job.key, tasks=2, user_seconds=2.5, system_seconds=0.25, ended_at=job.ended_at),
+        Step(job.key, step_id=1, user_seconds=0.5, ended_at=job.ended_at),
+    ]
+    rows = text_of([job], "-n", "-P", "-j", "123456", "-o", "totalcpu,usercpu,systemcpu,avecpu", steps=steps)
+    assert rows == (
+        "00:04.500|00:04.000|00:00.500|\n"
+        "00:01.250|00:01.000|00:00.250|00:00:01\n"
+        "00:02.750|00:02.500|00:00.250|00:00:01\n"
+        "00:00.500|00:00.500|00:00:00|00:00:00\n"
+    )
+
+
 def test_every_field_prints():
     jobs = [a_done_job(), a_job(eligible_at=NOON), a_job(id=13, eligible_at=NOON, asked={"array": "0-3"})]
     steps = [Step(JobKey(123456))]

@@ -295,8 +295,8 @@ def _array(one: Job) -> dict[str, Any]:
 
 
 def _steps(one: Job, steps: Sequence[Step], look: Look) -> list[dict[str, Any]]:
-    rows = [Row(one, is_batch=True)]
-    rows += [Row(one, step) for step in steps if step.attempt == one.attempt]
+    of_attempt = tuple(step for step in steps if step.attempt == one.attempt)
+    rows = [Row(one, is_batch=True, beside=of_attempt), *(Row(one, step) for step in of_attempt)]
     return [_step(row, look) for row in rows]
 
 
@@ -306,15 +306,15 @@ def _step(row: Row, look: Look) -> dict[str, Any]:
     if step is not None:
         nodes, tasks, cpus, name = list(step.node_list), step.tasks, step.cpus, str(step.step_id)
         began, ended = step.started_at, step.ended_at
-        user_seconds, system_seconds, peak_kib = step.user_seconds, step.system_seconds, step.max_rss_kib
+        peak_kib = step.max_rss_kib
         memory = 0
     else:
         end = one.end
         nodes, tasks, cpus, name = [share.node], 1, share.cpus, "batch"
         began, ended = one.started_at or one.submitted_at, one.ended_at
-        user_seconds, system_seconds = (end.user_seconds, end.system_seconds) if end is not None else (0.0, 0.0)
         peak_kib = end.max_rss_kib if end is not None else 0
         memory = share.memory_mib
+    user_seconds, system_seconds = row.cpu_seconds
     until = ended if ended is not None else look.view.now
     used = _used(user_seconds + system_seconds, peak_kib, nodes[0] if nodes else "", look)
     held = [("cpu", cpus), ("mem", memory), ("node", len(nodes))]
