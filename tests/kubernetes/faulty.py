@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -21,6 +22,8 @@ class Call:
     path: str
     number: int
     is_watch: bool
+    name: str = ""
+    """Of the object that is to be made."""
     at: float = field(default_factory=time.monotonic)
     status: int = 0
 
@@ -46,9 +49,10 @@ class Proxy:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         is_watch = "watch=true" in request.query_string or "follow=true" in request.query_string
-        call = Call(request.method, request.path, len(self.calls), is_watch)
-        self.calls.append(call)
         body = await request.read()
+        name = json.loads(body)["metadata"].get("name", "") if request.method == "POST" and body else ""
+        call = Call(request.method, request.path, len(self.calls), is_watch, name)
+        self.calls.append(call)
 
         async def go_on() -> web.StreamResponse:
             if request.headers.get("Upgrade", "").lower() == "websocket":
@@ -122,7 +126,17 @@ def proxy(folder: Path) -> Iterator[tuple[Proxy, Path]]:
     """Running, and the kubeconfig that leads to it."""
     made, ready, loop = Proxy(), threading.Event(), asyncio.new_event_loop()
     stop = asyncio.Event()
-    thread = threading.Thread(target=lambda: loop.run_until_complete(made.serve(ready, stop)))
+
+    async def whole() -> None:
+        try:
+            await made.serve(ready, stop)
+        finally:
+            rest = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in rest:
+                task.cancel()
+            await asyncio.gather(*rest, return_exceptions=True)
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(whole()))
     thread.start()
     try:
         assert ready.wait(10)
