@@ -106,6 +106,10 @@ class Outputs:
             self._room = LOG_BYTES - sum(one.in_log for one in self.streams.values())
             for event in stream.news(now):
                 yield event
+        self.bound()
+
+    def bound(self) -> None:
+        for stream in self.streams.values():
             stream.bound(self._limit)
 
     @property

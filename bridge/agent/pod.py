@@ -189,7 +189,10 @@ class PodMonitor(monitor.Monitor):
     def _tell_output(self, now: float) -> None:
         assert self._outputs is not None
         self._output_at = now + _OUTPUT_SECONDS
-        if len(self._unsaid) < outputs.LOG_BYTES:
+        if self._unsaid:  # whoever reads slowly gets that first
+            self._outputs.bound()
+            self._say(())
+        else:
             self._say(self._outputs.look(now))
 
     def hand_over(self) -> Dict[str, Dict[str, int]]:
@@ -202,7 +205,9 @@ class PodMonitor(monitor.Monitor):
             self._tell_output(monitor._now())
             if self._outputs.is_taken and not self._unsaid:
                 return self._outputs.account()
-            for key, events in self._selector.select(_OUTPUT_SECONDS):
+            if self._unsaid:
+                select.select([], [1], [], _OUTPUT_SECONDS)
+            for key, events in self._selector.select(0.0 if self._unsaid else _OUTPUT_SECONDS):
                 key.data(events)
         self._say(self._outputs.last_lines())
         until = monitor._now() + _LEAVE_SECONDS
