@@ -48,6 +48,7 @@ class Step:
         self._files = step_files.Files(given, self.tasks, os.getcwd(), self._codes())
         self._streams: Dict[int, step_output.Stream] = {}
         self._input: Optional[step_input.Input] = None
+        self._input_fd = 0
         self._mpi = step_mpi.Hub([str(part["name"]) for part in asked.parts], self._send_mpi, self._abort_once)
         self._signals: List[int] = []
         self._interrupted_at: Optional[int] = None
@@ -62,11 +63,12 @@ class Step:
 
     def run(self, programs: Sequence[Sequence[str]]) -> int:
         """Each task's words; the exit status of srun. Raises Fatal."""
+        self._open_input()
         self._open_streams()
         self._catch_signals()
         try:
             self._launch(programs)
-            self._open_input()
+            self._begin_input()
             limit = step_request.time_limit_seconds(self._given.values.get("time"))
             self._limit_at = time.monotonic() + limit if limit else None
             self._loop()
@@ -153,27 +155,25 @@ class Step:
     def _open_streams(self) -> None:
         opened: Dict[str, step_output.Sink] = {}
         places = {rank: (k, part) for k, part in enumerate(self._parts) for rank in part["ranks"]}
-        for kind, name, own in ((wire.STDOUT, "output", 1), (wire.STDERR, "error", 2)):
+        for kind, name, stream, own in ((wire.STDOUT, "output", "stdout", 1), (wire.STDERR, "error", "stderr", 2)):
             standard = step_output.Sink(own, self._while_reader_is_slow)
             sinks = []
             for rank in range(self.tasks):
                 node_rank, part = places[rank]
                 path = self._files.of_srun(name, part, node_rank, rank)
                 if path is not None and path not in opened:
-                    opened[path] = step_output.Sink(self._create(path), self._while_reader_is_slow)
+                    opened[path] = step_output.Sink(self._create(path, stream), self._while_reader_is_slow)
                 sinks.append(standard if path is None else opened[path])
             mode = self._files.mode(name)
             only = mode if isinstance(mode, int) else None
             self._streams[kind] = step_output.Stream(sinks, label=self._given.has("label"), only=only)
 
-    def _create(self, path: str) -> int:
+    def _create(self, path: str, stream: str) -> int:
         flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_APPEND | (0 if self._files.appends else os.O_TRUNC)
-        try:
-            if path != os.devnull:
+        if path != os.devnull:
+            with contextlib.suppress(OSError):  # what is wrong shows when the file is opened
                 os.makedirs(os.path.dirname(path), exist_ok=True)
-            return os.open(path, flags, 0o666)
-        except OSError as error:
-            raise Fatal(f"error: Could not open stdout file {path}: {error.strerror}") from None
+        return _opened(path, flags, stream)
 
     def _while_reader_is_slow(self, fd: int) -> None:
         """Between two looks at a reader that takes nothing: signals are obeyed all the same."""
@@ -183,10 +183,17 @@ class Step:
         self._obey()
 
     def _open_input(self) -> None:
+        """Before the tasks are started: what cannot be read starts none."""
+        path = self._files.input_of_srun()
+        if path is not None:
+            self._input_fd = _opened(path, os.O_RDONLY | os.O_CLOEXEC, "stdin")
+
+    def _begin_input(self) -> None:
         mode = self._files.mode("input")
-        if mode == "all" or isinstance(mode, int):
+        if mode == "all" or isinstance(mode, int) or self._input_fd != 0:
             rank = mode if isinstance(mode, int) else wire.ALL_RANKS
-            self._input = step_input.Input(self._selector, 0, rank, lambda: list(self._nodes), self._send_input)
+            nodes = self._nodes
+            self._input = step_input.Input(self._selector, self._input_fd, rank, lambda: list(nodes), self._send_input)
             self._input.pump()
 
     def _send_input(self, frame: bytes) -> None:
@@ -421,6 +428,13 @@ class Step:
         with contextlib.suppress(OSError):  # the job may be ending; its records say so
             self._asked.connection.sendall(wire.control({"do": "ended", **self._ends.record()}))
             self._asked.connection.close()
+
+
+def _opened(path: str, flags: int, stream: str) -> int:
+    try:
+        return os.open(path, flags, 0o666)
+    except OSError as error:
+        raise Fatal(f"error: Could not open {stream} file: {error.strerror}") from None
 
 
 def _drain(woken: socket.socket) -> None:

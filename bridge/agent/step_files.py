@@ -48,10 +48,17 @@ class Files:
             path: Optional[str] = None
             if mode == "none" or (isinstance(mode, int) and name == "input" and mode != rank):
                 path = os.devnull
-            elif isinstance(mode, str) and (name == "input" or not self._is_written_by_srun(mode)) and mode != "all":
+            elif isinstance(mode, str) and mode != "all" and self._is_of_task(name, mode):
                 path = self._path(mode, part, node_rank, rank)
             files[stream] = path
         return files
+
+    def input_of_srun(self) -> Optional[str]:
+        """The file that srun reads for all tasks; None: its own standard input, or none."""
+        mode = self.mode("input")
+        if not isinstance(mode, str) or mode in ("all", "none") or self._is_of_task("input", mode):
+            return None
+        return step_request.file_name(mode, self._common, self._directory)
 
     def of_srun(self, name: str, part: Mapping[str, Any], node_rank: int, rank: int) -> Optional[str]:
         """The file into which srun writes a task's output (or errors); None: its own."""
@@ -59,6 +66,10 @@ class Files:
         if not isinstance(mode, str) or mode in ("all", "none") or not self._is_written_by_srun(mode):
             return None
         return self._path(mode, part, node_rank, rank)
+
+    def _is_of_task(self, name: str, pattern: str) -> bool:
+        """Whether the task opens it itself."""
+        return step_request.is_per_task(pattern) if name == "input" else not self._is_written_by_srun(pattern)
 
     def _is_written_by_srun(self, pattern: str) -> bool:
         """What several tasks write to, and what is to be labelled."""

@@ -11,9 +11,9 @@ from bridge.agent import processes
 from tests.e2e.harness import Bridge
 
 
-def processes_of(job: int) -> list[int]:
+def processes_of(bridge: Bridge, job: int) -> list[int]:
     """Whoever has the job's key in its environment: the script, srun and what they started."""
-    mark = re.compile(rb"BRIDGE_KEY_FILE=[^\0]*/%d\.\d+/key\0" % job)
+    mark = re.compile(rb"BRIDGE_KEY_FILE=%s/[^\0]*/%d\.\d+/key\0" % (re.escape(os.fsencode(bridge.data)), job))
     return [pid for pid in processes.everyone() if mark.search(_read(pid, "environ"))]
 
 
@@ -56,11 +56,11 @@ def test_a_killed_monitor_ends_the_job_and_its_steps_on_all_nodes(each_bridge: B
     script = f"#!/bin/bash\nsrun sh -c '{bell.ring}; exec sleep 1000'\n"
     job = each_bridge.sbatch("-N2", "-n2", "--no-requeue", script=script)
     bell.wait(times=2)
-    on_node = [pid for pid in processes_of(job) if b"\0SLURM_NODEID=%d\0" % node in _read(pid, "environ")]
+    on_node = [pid for pid in processes_of(each_bridge, job) if b"\0SLURM_NODEID=%d\0" % node in _read(pid, "environ")]
     with each_bridge.owner.effective():
         os.kill(monitor_of(on_node[-1]), signal.SIGKILL)
     assert each_bridge.ends_as(job).startswith("NODE_FAIL")
-    each_bridge.until(lambda: not processes_of(job))
+    each_bridge.until(lambda: not processes_of(each_bridge, job))
 
 
 def test_a_lost_node_ends_the_step_unless_no_kill(each_bridge: Bridge) -> None:
@@ -88,3 +88,55 @@ echo >&3; wait $srun; echo "left $?"
         "went on",
         "left 137",
     ]
+
+
+def test_kill_9_of_all_that_can_be_reached_kills_the_job_s_own_processes_alone(bridge: Bridge) -> None:
+    """Of a bridge of root. A plain user's own bridge is among what its script can reach."""
+    if bridge.owner == bridge.user:
+        return
+    script = """#!/bin/bash
+sleep 1000 & kill -9 -1; wait $!; echo "left $?"; exit 9
+"""
+    job = bridge.sbatch("-n1", script=script)
+    assert bridge.ends_as(job) == "FAILED 9:0"
+    assert bridge.output(job).splitlines()[-1] == "left 137"
+    task = bridge.sbatch("-n1", "--no-requeue", script="#!/bin/bash\nsrun sh -c 'kill -9 -1'; echo not reached\n")
+    assert bridge.ends_as(task) == "FAILED 0:9"
+    assert "not reached" not in bridge.output(task)
+    bridge.until(lambda: not processes_of(bridge, job) and not processes_of(bridge, task))
+
+
+def test_files_that_cannot_be_opened_are_told_and_nothing_is_started(each_bridge: Bridge) -> None:
+    script = """#!/bin/bash
+for file in "-o /proc/self/maps" "-e /proc/self/maps" "-o /nowhere/x" "-i /nowhere/x"; do
+    srun -n1 $file sh -c 'echo started > started'; echo "left $?"
+done
+ls started 2> /dev/null
+printf 'for all\\n' > in; srun -n2 -i in cat
+"""
+    job = each_bridge.sbatch("-n2", script=script)
+    assert each_bridge.ends_as(job) == "COMPLETED 0:0"
+    assert each_bridge.output(job).splitlines() == [
+        "srun: error: Could not open stdout file: Permission denied",
+        "left 1",
+        "srun: error: Could not open stderr file: Permission denied",
+        "left 1",
+        "srun: error: Could not open stdout file: No such file or directory",
+        "left 1",
+        "srun: error: Could not open stdin file: No such file or directory",
+        "left 1",
+        "for all",
+        "for all",
+    ]
+
+
+def test_an_environment_that_the_kernel_refuses_fails_the_job_with_its_number(each_bridge: Bridge) -> None:
+    """As in Slurm: just below the bound it runs, steps too."""
+    big = {f"BIG{k}": "x" * 100_000 for k in range(20)}
+    job = each_bridge.wrap("srun sh -c 'echo ${#BIG19}'", env=big)
+    assert (each_bridge.ends_as(job), each_bridge.output(job)) == ("COMPLETED 0:0", "100000\n")
+    file = each_bridge.work / "environment"
+    file.write_bytes(b"PATH=/usr/bin:/bin\0BIG=" + b"x" * 200_000 + b"\0")
+    job = each_bridge.wrap("echo not reached", f"--export-file={file}")
+    assert each_bridge.ends_as(job) == "FAILED 7:0"
+    assert each_bridge.output(job).endswith("/slurm_script: Argument list too long\n")
