@@ -72,6 +72,29 @@ hostname' | sort
             assert (bridge.ends_as(job), bridge.output(job)) == ("COMPLETED 0:0", "hello\nhello\n")
 
 
+class TestMeasuring:
+    def test_shows_what_the_tasks_use_while_they_run_on_every_node(self, on_cluster: Bridge) -> None:
+        bell = on_cluster.bell()
+        script = f"""#!/bin/bash
+cat > eater.py <<'END'
+import subprocess, sys
+held = bytearray(60 << 20)
+subprocess.run(["sh", "-c", sys.argv[1]])
+open("never").read()
+END
+mkfifo never; exec 3<> never
+srun python3 eater.py "{bell.ring}"
+"""
+        job = on_cluster.sbatch("-N2", "-n2", script=script)
+        bell.wait(60, times=2)
+        row = on_cluster.ok("sstat", "-n", "-P", "--noconvert", "-j", f"{job}.0", "-o", "NTasks,MaxRSS,MaxRSSNode")
+        tasks, most, node = row.strip().split("|")
+        assert (tasks, node) in (("2", "n1"), ("2", "n2"))
+        assert 60 << 20 < int(most) < 200 << 20, row
+        on_cluster.ok("scancel", str(job))
+        on_cluster.wait(job)
+
+
 class TestAnyImage:
     """The agent of the bridge's image, with an interpreter of its own."""
 

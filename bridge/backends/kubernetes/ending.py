@@ -10,6 +10,7 @@ from bridge.backends.kubernetes import launching, pictures
 from bridge.backends.kubernetes.attempts import Attempt
 from bridge.backends.kubernetes.book import Book, Place
 from bridge.backends.kubernetes.transport import STRATEGIC_PATCH, Exists, Transport
+from bridge.backends.port import TaskUsage
 from bridge.core.errors import BridgeError, Gone, Unavailable
 
 Json = dict[str, Any]
@@ -34,15 +35,32 @@ class Ender:
             raise Gone(f"attempt {attempt.number} of job {job_id} does not run here")
         if pod is None or not standing.is_running(pod):
             raise Unavailable(f"the pod of job {job_id} does not run yet")
+        await self._ask(attempt, pod, wish)
+
+    async def measure(self, attempt: Attempt) -> tuple[TaskUsage, ...]:
+        """What the tasks use in each pod that runs."""
+        pods = [pod for pod in attempt.pods.values() if standing.is_running(pod) and not standing.is_over(pod)]
+        if not pods:
+            raise Unavailable(f"no pod of job {attempt.job_id} runs now")
+        answers = await asyncio.gather(*(self._ask(attempt, pod, {"do": "measure"}) for pod in pods))
+        found: list[TaskUsage] = []
+        for pod, answer in zip(pods, answers, strict=True):
+            node = standing.index_of(pod) if attempt.index is None else 0
+            found += [TaskUsage(node=node, **{**one, "pids": tuple(one["pids"])}) for one in answer["tasks"]]
+        return tuple(sorted(found, key=lambda one: one.node))
+
+    async def _ask(self, attempt: Attempt, pod: Json, wish: Json) -> Json:
+        job_id = attempt.job_id
         command = [*pictures.agent_words(pod), "control", json.dumps(wish)]
         out = await self._transport.execute(attempt.namespace, pod["metadata"]["name"], "job", command)
-        answer = json.loads(out)
+        answer: Json = json.loads(out)
         if answer.get("gone"):
             raise Gone(f"attempt {attempt.number} of job {job_id} has ended")
         if answer.get("error") == "not running":
             raise Unavailable(f"the script of job {job_id} does not run yet")
         if "error" in answer:
             raise BridgeError(f"the monitor of job {job_id} refused {wish['do']}: {answer['error']}")
+        return answer
 
     async def remind(self, attempt: Attempt) -> None:
         """Say by another way that the pod is to end: a signal that came before the agent could hear it is lost."""
