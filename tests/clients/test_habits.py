@@ -7,6 +7,7 @@ strictly as they read it. All of it was tried on a real Slurm too, as the end-to
 import dataclasses
 import json
 import re
+from concurrent import futures
 from datetime import datetime
 
 import pytest
@@ -162,6 +163,36 @@ def test_jobs_by_name_comment_and_partition(each_bridge: Bridge, jobs: Jobs) -> 
     assert each_bridge.ok(*ask, "-p", "short", "--name", f"held_{jobs.mark}") == ""
 
 
+def test_every_letter_between_separators_of_records_and_units(each_bridge: Bridge, jobs: Jobs) -> None:
+    """A portal's question: one record for each job, told apart by control characters, with nothing converted."""
+    letters = "aABcCdDeEfFgGhHiIjJkKlLmMnNoOpqPQrStTuUvVwWxXyYzZb"
+    form = "\x1e" + "\x1f".join(f"%{letter}" for letter in letters)
+    out = each_bridge.ok(
+        "squeue", "--all", "--states=all", "--noconvert", "-h", "-o", form, "-j", f"{jobs.long},{jobs.bad}"
+    )
+    records = [dict(zip(letters, record.rstrip("\n").split("\x1f"), strict=True)) for record in out.split("\x1e")[1:]]
+    found = {record["A"]: record for record in records}
+    assert set(found) == {jobs.long, jobs.bad}
+    running = found[jobs.long]
+    assert (running["u"], running["U"]) == (each_bridge.user.name, str(each_bridge.user.uid))
+    assert (running["C"], running["c"], running["m"], running["Z"]) == ("2", "2", "256M", str(each_bridge.work))
+    assert (running["b"], running["v"], running["F"], running["K"]) == ("N/A", "(null)", jobs.long, "N/A")
+    assert found[jobs.bad]["o"].endswith("/habit.sh") and found[jobs.bad]["T"] == "FAILED"
+
+
+def test_state_and_host_of_one_job(each_bridge: Bridge, jobs: Jobs) -> None:
+    """What a server of notebooks asks until there is a host to go to."""
+    assert re.fullmatch(r"RUNNING n\d\n", each_bridge.ok("squeue", "-h", "-j", jobs.long, "-o", "%T %B"))
+    assert each_bridge.ok("squeue", "-h", "-j", jobs.held, "-o", "%T %B") == "PENDING n/a\n"
+
+
+def test_formats_by_the_environment(each_bridge: Bridge, jobs: Jobs) -> None:
+    by_variable = {"SQUEUE_FORMAT": "%i=%t", "SACCT_FORMAT": "jobid,state%10", "SQUEUE_STATES": "all"}
+    assert each_bridge.ok("squeue", "-h", "-j", jobs.bad, env=by_variable) == f"{jobs.bad}=F\n"
+    assert each_bridge.ok("squeue", "-h", "-j", jobs.bad, "-o", "%T", env=by_variable) == "FAILED\n"
+    assert each_bridge.ok("sacct", "-n", "-X", "-j", jobs.bad, env=by_variable) == f"{jobs.bad:<12}     FAILED \n"
+
+
 def test_json_of_the_queue_has_what_programs_pick(each_bridge: Bridge, jobs: Jobs) -> None:
     told = json.loads(each_bridge.ok("squeue", "--json", "-j", f"{jobs.long},{jobs.held}"))
     assert told["errors"] == [] and {"meta", "warnings", "last_update"} <= set(told)
@@ -248,6 +279,31 @@ def test_widths_to_either_side_and_separators(each_bridge: Bridge, jobs: Jobs) -
     )
     out = each_bridge.ok("sacct", "-X", "-n", "-P", "--delimiter=;;", "-j", jobs.bad, "-o", "jobid,state,exitcode")
     assert out == f"{jobs.bad};;FAILED;;3:0\n"
+
+
+def test_what_reports_of_efficiency_read(each_bridge: Bridge, jobs: Jobs) -> None:
+    fields = "JobID,JobIDRaw,State,AllocCPUS,REQMEM,TotalCPU,Elapsed,MaxRSS,ExitCode,NNodes,NTasks,Timelimit"
+    rows = [
+        dict(zip(fields.split(","), row.split("|"), strict=True))
+        for row in each_bridge.ok("sacct", "-P", "-n", "-a", "--format", fields, "-j", jobs.good).splitlines()
+    ]
+    assert [row["JobID"] for row in rows] == [jobs.good, f"{jobs.good}.batch", f"{jobs.good}.0"]
+    job, batch, step = rows
+    assert (job["AllocCPUS"], job["REQMEM"], job["NNodes"], job["Timelimit"]) == ("1", "256M", "1", "00:30:00")
+    assert (job["MaxRSS"], job["NTasks"], batch["NTasks"], step["NTasks"]) == ("", "", "1", "1")
+    for row in rows:
+        assert re.fullmatch(r"(\d+-)?\d\d:\d\d(:\d\d)?(\.\d{3})?", row["TotalCPU"]), row
+        assert re.fullmatch(r"(\d+-)?\d\d:\d\d:\d\d", row["Elapsed"]), row
+        assert re.fullmatch(r"(\d+K)?", row["MaxRSS"]), row
+
+
+def test_json_of_the_history_has_what_programs_pick(each_bridge: Bridge, jobs: Jobs) -> None:
+    told = json.loads(each_bridge.ok("sacct", "--json", "-j", f"{jobs.bad},{jobs.good}"))
+    found = {str(job["job_id"]): job for job in told["jobs"]}
+    assert (found[jobs.good]["state"]["current"], found[jobs.bad]["state"]["current"]) == (["COMPLETED"], ["FAILED"])
+    assert found[jobs.bad]["exit_code"]["return_code"] == {"set": True, "infinite": False, "number": 3}
+    assert found[jobs.good]["comment"]["job"] == "of a program"
+    assert [step["step"]["name"] for step in found[jobs.good]["steps"]] == ["batch", "true"]
 
 
 def test_an_unknown_id_has_no_rows(each_bridge: Bridge) -> None:
@@ -371,6 +427,36 @@ def test_a_cancellation_that_comes_too_late_is_no_error(each_bridge: Bridge, job
     late = each_bridge.run("scancel", "--signal=USR1", jobs.good)
     assert (late.out, late.code) == ("", 1)
     assert late.err == f"scancel: error: Kill job error on job id {jobs.good}: Invalid job id specified\n"
+
+
+def test_a_submission_that_waits_ends_with_the_jobs_status(each_bridge: Bridge) -> None:
+    done = each_bridge.run("sbatch", "--wait", "--parsable", "-o", "/dev/null", "--wrap", "exit 7")
+    assert re.fullmatch(r"\d+\n", done.out) and (done.err, done.code) == ("", 7)
+
+
+def test_a_job_is_held_changed_and_let_go_by_its_id(each_bridge: Bridge) -> None:
+    job = str(each_bridge.wrap("true", "--begin=now+1hour", "-J", "first", "-t", "5", "-o", "/dev/null"))
+    each_bridge.ok("scontrol", "hold", job)
+    assert each_bridge.ok("squeue", "-h", "-j", job, "-o", "%r") == "JobHeldUser\n"
+    each_bridge.ok("scontrol", "update", f"jobid={job}", "name=second", "timelimit=00:04:00", "comment=changed")
+    each_bridge.ok("scontrol", "update", f"JobId={job}", "StartTime=now")
+    each_bridge.ok("scontrol", "release", job)
+    assert each_bridge.ends_as(job) == "COMPLETED 0:0"
+    row = each_bridge.ok("sacct", "-X", "-n", "-P", "-j", job, "-o", "jobname,timelimit,comment")
+    assert row == "second|00:04:00|changed\n"
+
+
+def test_the_same_file_many_times_gives_as_many_ids(each_bridge: Bridge) -> None:
+    """By threads at the same time, as executors have them."""
+    (each_bridge.work / "many.sh").write_text("#!/bin/bash\n#SBATCH --hold\n#SBATCH -J many\n")
+    with futures.ThreadPoolExecutor(8) as pool:
+        said = list(pool.map(lambda _: each_bridge.ok("sbatch", "--parsable", "many.sh"), range(24)))
+    ids = sorted(int(line) for line in said)
+    assert len(set(ids)) == 24
+    listed = each_bridge.ok("squeue", "-h", "-o", "%A", "-j", ",".join(map(str, ids))).split()
+    assert sorted(map(int, listed)) == ids
+    each_bridge.ok("scancel", *map(str, ids))
+    assert each_bridge.ok("squeue", "-h", "-j", ",".join(map(str, ids))) == ""
 
 
 def test_a_refused_submission_has_an_exit_status_and_nothing_to_take_for_an_id(each_bridge: Bridge) -> None:
