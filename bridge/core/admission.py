@@ -207,21 +207,26 @@ def _never_fits(request: JobRequest, partition: Partition, size: Size, members: 
     )
     if fitting.could_ever_fit(candidate, members):
         return None
-    return Refused(_why_never(candidate, members), code="not_available", field=None)
+    sentence, field = _why_never(candidate, members)
+    return Refused(sentence, code="not_available", field=field)
 
 
-def _why_never(candidate: fitting.Candidate, members: Sequence[Node]) -> str:
-    """The line that Slurm adds where no single node has enough of something; else a sentence of ours."""
+def _why_never(candidate: fitting.Candidate, members: Sequence[Node]) -> tuple[str, str | None]:
+    """The line that Slurm adds where no single node has enough of something, with what it is; else a sentence of
+    ours."""
     component, size = candidate.component, candidate.size
     memory_mib = size.memory_per_node_mib or size.memory_per_cpu_mib or 0
     left = list(members)
-    for what, has_enough in (
-        ("CPU count per node", lambda node: node.cpus >= size.cpus_per_node_min),
-        ("Memory specification", lambda node: node.memory_mib >= memory_mib),
-        ("Temporary disk specification", lambda node: node.temporary_disk_mib >= (component.temporary_disk_mib or 0)),
-        ("Socket, core and/or thread specification", lambda node: fitting.has_shape(node, component)),
+    disk_mib = component.temporary_disk_mib or 0
+    for what, field, has_enough in (
+        ("CPU count per node", "cpus", lambda node: node.cpus >= size.cpus_per_node_min),
+        ("Memory specification", "memory", lambda node: node.memory_mib >= memory_mib),
+        ("Temporary disk specification", "temporary_disk", lambda node: node.temporary_disk_mib >= disk_mib),
+        ("Socket, core and/or thread specification", "shape", lambda node: fitting.has_shape(node, component)),
     ):
         left = [node for node in left if has_enough(node)]
         if not left:
-            return f"{what} can not be satisfied"
-    return "no nodes can ever give what the job asks for"
+            return f"{what} can not be satisfied", field
+    if component.gres_per_node or component.gres_per_job or component.gres_per_task or component.gres_per_socket:
+        return "no nodes can ever give what the job asks for", "gres"
+    return "no nodes can ever give what the job asks for", None

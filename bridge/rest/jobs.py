@@ -15,7 +15,7 @@ from bridge.core.errors import BridgeError, Conflict
 from bridge.core.job import JobKey, JobState
 from bridge.core.users import Caller
 from bridge.identity.people import People
-from bridge.rest import bodies, changes, documents, graphs, selection, submission, views
+from bridge.rest import bodies, changes, documents, faults, graphs, selection, submission, views
 from bridge.rest.answers import answer, error_fields, refusal
 from bridge.service.service import Service
 from bridge.service.terms import Result
@@ -58,11 +58,16 @@ def make_submit(service: Service) -> Handler:
     async def submit(request: Request) -> Response:
         """Submit a batch script. Answers once the job is on disk."""
         caller = _caller(request)
-        found = submission.read(await bodies.read_json(request), caller, service.site, time.time())
+        body = await bodies.read_json(request)
+        found = submission.read(body, caller, service.site, time.time())
         draft = found.draft(_idempotency_key(request))
-        if found.test_only:
-            return answer({"estimate": views.estimate(await service.forecast.estimate(caller, draft))})
-        jobs = await service.submit(caller, [draft])
+        try:
+            if found.test_only:
+                return answer({"estimate": views.estimate(await service.forecast.estimate(caller, draft))})
+            jobs = await service.submit(caller, [draft])
+        except BridgeError as error:
+            error.field = faults.of_site(error.field, body.get("fields") or ())
+            raise
         if len(jobs) != 1:
             raise _used_otherwise()
         job = jobs[0]
@@ -98,7 +103,9 @@ def _add_submissions(router: APIRouter, service: Service) -> None:
             jobs = await service.submit(caller, drafts)
         except BridgeError as error:
             if error.member is not None:
-                error.field = ".".join(filter(None, (f"members[{error.member}]", error.field)))
+                fields = members[error.member].body.get("fields") or ()
+                at_fault = faults.of_site(error.field, fields)
+                error.field = ".".join(filter(None, (f"members[{error.member}]", at_fault)))
             raise
         if len(jobs) != len(members):
             raise _used_otherwise()

@@ -12,17 +12,18 @@ There is one parser of options, sbatch's; what it cannot do over HTTP (wait, rea
 import base64
 import binascii
 import dataclasses
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from adapters.slurm import errors
+from adapters.slurm import errors, options
 from adapters.slurm import request as sbatch
 from bridge.core.errors import Refused
 from bridge.core.nodes import Site
 from bridge.core.report import Report, Treatment
 from bridge.core.request import JobRequest, Origin
 from bridge.core.users import Caller
-from bridge.rest import bodies
+from bridge.rest import bodies, faults
 from bridge.service.terms import Draft
 
 FIELDS = frozenset(
@@ -67,12 +68,13 @@ def read(body: Mapping[str, Any], caller: Caller, site: Site, now: float, where:
     script_name = _script_name(body, where, bool(arguments)) if script is not None else None
     directory = _working_directory(body, caller, where)
     positional = () if script_name is None else (script_name, *arguments)
+    plain, fields = _options(body, where)
     # What sbatch will ask for is most often known, and reading twice takes twice as long.
     files: dict[str, bytes | str] = {}
     if script is not None:
         files = {"stdin": script} if script_name is None else {f"script: {directory}/{script_name}": script}
     call = sbatch.Call(
-        argv=(*_options(body, where), *positional),
+        argv=(*plain, *itertools.chain.from_iterable(fields.values()), *positional),
         environ=_environment(body, caller, where),
         working_directory=directory,
         umask=UMASK,
@@ -83,17 +85,24 @@ def read(body: Mapping[str, Any], caller: Caller, site: Site, now: float, where:
         now=now,
         files=files,
     )
-    parsed = sbatch.read(call, site)
+    parsed, read_files = sbatch.read(call, site), files
     if isinstance(parsed, sbatch.Needs):
-        more = {wanted: _file(wanted, script_name, script, where) for wanted in parsed.files}
-        parsed = sbatch.read(dataclasses.replace(call, files={**files, **more}), site)
+        more = {wanted: _file(wanted, script_name, script, where, fields) for wanted in parsed.files}
+        read_files = {**files, **more}
+        parsed = sbatch.read(dataclasses.replace(call, files=read_files), site)
     if isinstance(parsed, sbatch.Needs):
         raise bodies.wrong(f"{where}options", f"{parsed.files[0]} cannot be read over HTTP", "invalid_option")
     if isinstance(parsed, sbatch.Answer):
-        raise _refused(parsed, where)
+
+        def refuses(words: Sequence[str]) -> str | None:
+            again = sbatch.read(dataclasses.replace(call, argv=(*words, *positional), files=read_files), site)
+            return again.stderr if isinstance(again, sbatch.Answer) else None
+
+        raise _refused(parsed, where, faults.of_reading(plain, fields, parsed.stderr, refuses))
     if parsed.wait:
+        field = "fields.wait" if "wait" in fields else "options"
         raise bodies.wrong(
-            f"{where}options", "--wait is for the command; ask GET /v1/jobs/ID?wait_seconds=…", "invalid_option"
+            f"{where}{field}", "--wait is for the command; ask GET /v1/jobs/ID?wait_seconds=…", "invalid_option"
         )
     request = dataclasses.replace(parsed.request, origin=Origin.HTTP)
     return Read(request, parsed.script, parsed.environment, parsed.report, parsed.test_only)
@@ -137,17 +146,24 @@ def _bytes(text: str, field: str) -> bytes:
         raise bodies.wrong(field, "a text of Unicode characters is expected") from error
 
 
-def _options(body: Mapping[str, Any], where: str) -> list[str]:
+def _options(body: Mapping[str, Any], where: str) -> tuple[list[str], dict[str, list[str]]]:
+    """Those that are given as words, and the words of each field."""
     words = list(bodies.texts(body, "options", where))
     if "--" in words:
         raise bodies.wrong(f"{where}options", "-- is not taken here: the script is its own field")
+    _check_text(words, f"{where}options")
+    fields: dict[str, list[str]] = {}
     for name, value in bodies.table(body, "fields", where).items():
-        words += _option_of(name, value, f"{where}fields.{name}")
+        fields[name] = _option_of(name, value, f"{where}fields.{name}")
+        _check_text(fields[name], f"{where}fields.{name}")
+    return words, fields
+
+
+def _check_text(words: Sequence[str], field: str) -> None:
     together = " ".join(words)
     if "\0" in together:
-        raise bodies.wrong(f"{where}options", "a NUL character cannot be in an option")
-    _bytes(together, f"{where}options")
-    return words
+        raise bodies.wrong(field, "a NUL character cannot be in an option")
+    _bytes(together, field)
 
 
 def _option_of(name: str, value: object, field: str) -> list[str]:
@@ -190,10 +206,16 @@ def _working_directory(body: Mapping[str, Any], caller: Caller, where: str) -> s
     return path
 
 
-def _file(wanted: str, script_name: str | None, script: bytes | None, where: str) -> bytes:
+def _file(
+    wanted: str, script_name: str | None, script: bytes | None, where: str, fields: Mapping[str, Sequence[str]]
+) -> bytes:
     kind, _, path = wanted.partition(": ")
     if kind == "file":
-        raise bodies.wrong(f"{where}options", f"the file {path} cannot be read over HTTP", "invalid_option")
+        tail = path.rpartition("/")[2]
+        named = (f"fields.{name}" for name, words in fields.items() if any(word.endswith(tail) for word in words))
+        raise bodies.wrong(
+            f"{where}{next(named, 'options')}", f"the file {path} cannot be read over HTTP", "invalid_option"
+        )
     if script is None:
         raise bodies.wrong(f"{where}script", "a script is needed, or the option --wrap", "script_missing")
     if kind == "script" and path.rpartition("/")[2] != script_name:
@@ -201,16 +223,18 @@ def _file(wanted: str, script_name: str | None, script: bytes | None, where: str
     return script
 
 
-def _refused(answer: sbatch.Answer, where: str) -> Refused:
+def _refused(answer: sbatch.Answer, where: str, field: str) -> Refused:
     """What sbatch would print, as one sentence."""
     lines = [line.removeprefix("sbatch: ").removeprefix("error: ") for line in answer.stderr.splitlines() if line]
     if not lines:
-        return bodies.wrong(f"{where}options", "this asks sbatch to print something, not to submit", "invalid_option")
+        return bodies.wrong(f"{where}{field}", "this asks sbatch to print something, not to submit", "invalid_option")
     code = next(
         (_NAME_OF_TEXT.get(line.removeprefix(_SUBMIT_FAILED), "") for line in lines if _SUBMIT_FAILED in line), ""
     )
     sentence = "; ".join(line.removeprefix(_SUBMIT_FAILED) for line in lines if not line.startswith("Try "))
-    return Refused(sentence, code=code or "invalid_option", field=f"{where}options")
+    if sentence.startswith("unrecognized option") and field.startswith("fields."):
+        sentence += faults.near(field.removeprefix("fields."), options.BY_NAME)
+    return Refused(sentence, code=code or "invalid_option", field=f"{where}{field}")
 
 
 def notes(report: Report) -> list[dict[str, str]]:
