@@ -83,7 +83,7 @@ def _parser() -> "argparse.ArgumentParser":
     ):
         add(name, told, run).add_argument("--site", metavar="FILE", help="the site file")
     parts.add_parser("translate", help="how a script would be read; needs no service")  # handled before, for its words
-    add("shims", "write commands named as Slurm's", _shims).add_argument("directory", metavar="DIR")
+    add("shims", "write commands named as Slurm's, and `bridge`", _shims).add_argument("directory", metavar="DIR")
     logs = add("logs", "print a job's output", _logs)
     logs.add_argument("job", metavar="ID", help="12 or 12_3")
     logs.add_argument("-f", "--follow", action="store_true", help="go on until the job has ended")

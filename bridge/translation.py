@@ -7,9 +7,10 @@ import socket
 import time
 from dataclasses import dataclass, replace
 
+from adapters.slurm import foreseen, translate
 from adapters.slurm import request as sbatch
-from adapters.slurm import translate
 from bridge.core.errors import Refused
+from bridge.core.users import User
 from bridge.identity.people import People
 from bridge.settings import Settings
 
@@ -46,8 +47,21 @@ def of_words(words: list[str], settings: Settings) -> Translation:
     if isinstance(found, sbatch.Answer):
         told = json.dumps({"refused": found.stderr, "exit_code": found.exit_code}) + "\n" if found.exit_code else ""
         return Translation(found.stdout, told, found.stderr, found.exit_code)
-    text = translate.render(found.report, found.request)
-    return Translation(text, json.dumps(translate.to_json(found.report, found.request), indent=2) + "\n", found.stderr)
+    seen = _foreseen(found, settings, user, call.now)
+    told = json.dumps(translate.to_json(found.report, found.request, seen), indent=2) + "\n"
+    return Translation(translate.render(found.report, found.request, seen), told, found.stderr)
+
+
+def _foreseen(found: sbatch.Parsed, settings: Settings, user: User, now: float) -> foreseen.Foreseen:
+    """On the nodes of the site file: what a cluster has is not asked for."""
+    site, names = settings.site, found.request.component.partitions
+    chosen = [site.partition(name) for name in names] if names else [site.default_partition]
+    for partition in chosen:
+        if partition is not None and not any(node.backend == partition.backend for node in settings.nodes):
+            return foreseen.Foreseen(
+                None, f"the nodes of {partition.name} are known to a running bridge only: POST /v1/translate tells more"
+            )
+    return foreseen.of(found.request, found.script, found.environment, user, site, settings.nodes, now)
 
 
 def _umask() -> int:

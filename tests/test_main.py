@@ -332,8 +332,17 @@ class TestWithoutService:
     def test_translate(self, installed: Installed) -> None:
         script = installed.folder / "train.sh"
         script.write_text("#!/bin/sh\ntrue\n")
-        assert installed.ok("translate", "--nodes=2", str(script))
-        assert "--nodes=2" in json.dumps(json.loads(installed.ok("translate", "--json", "--nodes=2", str(script))))
+        told = installed.ok("translate", "--nodes=2", str(script), "word")
+        shape = r"^Group .*^  node +n1: .*^  node +n2: .*^  arguments +word$.*^  SLURM_NNODES +2$"
+        assert re.search(shape, told, re.M | re.S), told
+        data = json.loads(installed.ok("translate", "--json", "--nodes=2", str(script)))
+        assert [entry["text"] for entry in data["report"]] == ["--nodes=2"]
+        assert [node["name"] for node in data["group"]["nodes"]] == ["n1", "n2"]
+        never = json.loads(installed.ok("translate", "--json", "--mem=900T", str(script)))
+        assert (never["group"], never["no_group_because"]) == (
+            None,
+            "it would be refused: Memory specification can not be satisfied",
+        )
         refused = installed.run("translate", "--no-such-option", str(script))
         assert refused.returncode != 0
         assert "no-such-option" in refused.stderr

@@ -6,6 +6,8 @@ Warnings
   train.sh:4: …
 Job
   name              train
+Group (its id is made up)
+  node              n1: 4 CPUs, 1024 MiB, 4 tasks
 """
 
 import dataclasses
@@ -13,6 +15,7 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Any
 
+from adapters.slurm.foreseen import Foreseen
 from bridge.core.indexset import IndexSet
 from bridge.core.report import Report
 from bridge.core.request import JobRequest
@@ -20,7 +23,7 @@ from bridge.core.request import JobRequest
 _WIDEST_COLUMN = 40
 
 
-def render(report: Report, request: JobRequest) -> str:
+def render(report: Report, request: JobRequest, foreseen: Foreseen) -> str:
     lines = []
     if report.entries:
         rows = [(entry.source, entry.text, entry.treatment.value, entry.sentence) for entry in report.entries]
@@ -34,16 +37,52 @@ def render(report: Report, request: JobRequest) -> str:
         if component:
             title = "Size" if len(components) == 1 else f"Size of component {number}"
             lines += [title, *_aligned([(name, _written(value)) for name, value in component.items()])]
+    lines += _group(foreseen)
     return "\n".join(lines) + "\n"
 
 
-def to_json(report: Report, request: JobRequest) -> dict[str, Any]:
+def to_json(report: Report, request: JobRequest, foreseen: Foreseen) -> dict[str, Any]:
     """Fields of the request that stand at their default are left out."""
     return {
         "report": [dataclasses.asdict(entry) for entry in report.entries],
         "warnings": list(report.warnings),
         "request": _fields(request),
+        "group": foreseen.group,
+        "no_group_because": foreseen.why_not or None,
     }
+
+
+def _group(foreseen: Foreseen) -> list[str]:
+    """What would run where; the ids in it are made up."""
+    told = foreseen.group
+    if told is None:
+        return ["Group", f"  none: {_printable(foreseen.why_not)}"]
+    batch = told["batch"]
+    rows = [("partition", told["partition"])]
+    if told["task_index"] is not None:
+        rows.append(("task", f"{told['task_index']}, the first of the array"))
+    for node in told["nodes"]:
+        devices = "".join(
+            f", {':'.join(filter(None, (name, kind)))} {','.join(map(str, numbers))}"
+            for name, kind, numbers in node["gres"]
+        )
+        memory = f"{node['memory_mib']} MiB" if node["memory_mib"] else "memory as it is"
+        rows.append(("node", f"{node['name']}: {node['cpus']} CPUs, {memory}, {node['tasks']} tasks{devices}"))
+    limit = told["time_limit_seconds"]
+    rows += [
+        ("time_limit_seconds", "none" if limit is None else str(limit)),
+        ("kill_wait_seconds", str(told["kill_wait_seconds"])),
+        ("working_directory", batch["working_directory"]),
+        ("stdin", batch["stdin"]),
+        ("stdout", batch["stdout"] + (" (appended to)" if batch["append"] else "")),
+        ("stderr", batch["stderr"] or "with stdout"),
+    ]
+    if batch["arguments"]:
+        rows.append(("arguments", " ".join(batch["arguments"])))
+    if told["signal"] is not None:
+        rows.append(("signal", _written(told["signal"])))
+    variables = [(name, text) for name, text in sorted(batch["environment"].items())]
+    return ["Group (its id is made up)", *_aligned(rows), "Environment added", *_aligned(variables)]
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:

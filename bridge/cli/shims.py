@@ -1,4 +1,4 @@
-"""`bridge shims DIR`: writes commands named as Slurm's into a folder, for the front of PATH.
+"""`bridge shims DIR`: writes commands named as Slurm's, and `bridge`, into a folder, for the front of PATH.
 
 Each is a small script that runs the standalone client by the interpreter that the bridge runs with.
 A file that is not ours is never overwritten.
@@ -29,6 +29,9 @@ COMMANDS = (
     "sstat",
     "strigger",
 )
+
+BRIDGE = "bridge"
+"""Written beside them: `bridge logs`, `bridge history` and the rest, for users whose PATH has not the installation."""
 
 MARK = "# A command of the bridge; written by `bridge shims`."
 """By this line a shim is known as ours."""
@@ -78,6 +81,16 @@ _SRUN_THROUGH_SHELL = """\
 exec {python} -ISc {code} "$@"
 """
 
+_BRIDGE = """\
+#!/bin/sh
+{mark}
+exec {python} -Ic 'import sys
+sys.path.insert(0, sys.argv.pop(1))
+sys.argv[0] = "bridge"
+from bridge.main import main
+sys.exit(main())' {root} "$@"
+"""
+
 _LONGEST_INTERPRETER = 120
 """Linux cuts a #! line at 127 or 255 bytes, by version."""
 
@@ -91,12 +104,13 @@ def write(folder: str, python: str | None = None) -> list[str]:
     python = python or sys.executable
     os.makedirs(folder, exist_ok=True)
     folder = os.path.abspath(folder)
-    paths = [os.path.join(folder, name) for name in COMMANDS]
+    names = (*COMMANDS, BRIDGE)
+    paths = [os.path.join(folder, name) for name in names]
     foreign = [path for path in paths if os.path.lexists(path) and not is_ours(path)]
     if foreign:
         raise NotOurs("not overwritten, because the bridge did not write them: " + ", ".join(foreign))
     _compile_client()
-    for name, path in zip(COMMANDS, paths):  # noqa: B905 — Python 3.9 knows no strict
+    for name, path in zip(names, paths):  # noqa: B905 — Python 3.9 knows no strict
         _replace(path, text_of(name, python))
     return paths
 
@@ -122,6 +136,9 @@ def is_ours(path: str) -> bool:
 def text_of(name: str, python: str) -> str:
     here = os.path.dirname(os.path.abspath(__file__))
     is_direct = len(python) <= _LONGEST_INTERPRETER and not any(character.isspace() for character in python)
+    if name == BRIDGE:
+        root = os.path.dirname(os.path.dirname(here))
+        return _BRIDGE.format(python=_quoted(python), mark=MARK, root=_quoted(root))
     if name == "srun":
         code = _SRUN_CODE.format(root=os.path.dirname(os.path.dirname(here)))
         if is_direct:

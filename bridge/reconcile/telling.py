@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from adapters.slurm import batch_group
 from bridge.core import events, state
 from bridge.core.errors import BridgeError, Gone, Refused, Unavailable
 from bridge.core.group import Group
@@ -14,7 +15,7 @@ from bridge.core.job import Job, JobKey, JobState
 from bridge.core.reasons import Reason
 from bridge.core.request import UNLIMITED_SECONDS
 from bridge.core.users import User
-from bridge.reconcile import launch, observe, wishes
+from bridge.reconcile import observe, wishes
 from bridge.reconcile.holdings import Holdings
 from bridge.reconcile.recorder import Recorder
 from bridge.reconcile.working_set import WorkingSet
@@ -184,7 +185,7 @@ class Teller:
         if user is None:
             raise Refused(f"the uid {job.request.uid} is not known on this host any more")
         script, environment = await self._blobs_of(job)
-        return launch.make_group(
+        return batch_group.make_group(
             job,
             instance=self._store.instance_id,
             user=user,

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from adapters.slurm import foreseen, values
 from adapters.slurm import translate as translation
-from adapters.slurm import values
 from bridge.core.errors import BridgeError, Conflict
 from bridge.core.job import JobKey, JobState
 from bridge.core.users import Caller
@@ -118,8 +118,11 @@ def _add_submissions(router: APIRouter, service: Service) -> None:
     @router.post("/translate", openapi_extra=documents.TRANSLATE, tags=["jobs"])
     async def translate(request: Request) -> Response:
         """How a submission would be read. Nothing happens."""
-        found = submission.read(await bodies.read_json(request), _caller(request), service.site, time.time())
-        return answer(translation.to_json(found.report, found.request))
+        caller, now = _caller(request), time.time()
+        found = submission.read(await bodies.read_json(request), caller, service.site, now)
+        nodes = await service.nodes.known()
+        seen = foreseen.of(found.request, found.script, found.environment, caller.user, service.site, nodes, now)
+        return answer(translation.to_json(found.report, found.request, seen))
 
 
 def _used_otherwise() -> Conflict:

@@ -32,6 +32,7 @@ def test_every_command_is_written_and_can_be_run(tmp_path: Path):
         "sshare",
         "sstat",
         "strigger",
+        "bridge",
     ]
     assert all(os.access(path, os.X_OK) for path in paths)
 
@@ -52,6 +53,31 @@ def test_a_command_reaches_the_bridge(tmp_path: Path, folder: str):
         )
     assert (done.stdout, done.stderr, done.returncode) == (b"ok\n", b"", 4)
     assert server.bodies[0]["argv"] == ["-n", "a b"]
+
+
+@pytest.mark.parametrize("folder", ["plain", "it's blank"])
+def test_bridge_itself_is_there_for_whoever_has_not_the_installation(tmp_path: Path, folder: str):
+    python = tmp_path / folder / "python3"
+    python.parent.mkdir()
+    python.symlink_to(shims.sys.executable)
+    shims.write(str(tmp_path / "bin"), str(python))
+    environment = {"BRIDGE_SOCKET": str(tmp_path / "nobody"), "PATH": "/usr/bin:/bin"}
+    for words, said, code in (
+        (["--version"], "bridge ", 0),
+        (["history", "12"], f"no bridge answers at {tmp_path / 'nobody'}", 1),
+        (["logs", "--help"], "usage: bridge logs ", 0),
+    ):
+        done = subprocess.run(
+            [tmp_path / "bin" / "bridge", *words],
+            env=environment,
+            cwd="/",
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_SECONDS,
+            check=False,
+        )
+        assert said in done.stdout + done.stderr
+        assert done.returncode == code
 
 
 def test_writing_again_renews_our_own(tmp_path: Path):

@@ -214,7 +214,7 @@ class TestGraph:
             graph["members"][1]["fields"] = {"partition": "nowhere"}
             answer = await client.post("/v1/graphs", json=graph)
             refused(answer, 422, "invalid_partition")
-            assert answer.json()["field"] == "members[1].partition"
+            assert answer.json()["field"] == "members[1].fields.partition"
             assert await world.store.unfinished() == []
 
     @in_loop
@@ -279,5 +279,8 @@ class TestTranslate:
             client = await world.client()
             answer = await client.post("/v1/translate", json={"script": SCRIPT, "fields": {"nodes": 2}})
             assert answer.status_code == 200
-            assert "--nodes=2" in answer.text
+            told = answer.json()
+            assert [entry["text"] for entry in told["report"]] == ["--nodes=2"]
+            assert [node["name"] for node in told["group"]["nodes"]] == ["n1", "n2"]
+            assert not {"key", "job_token", "instance"} & set(told["group"])
             assert await world.store.unfinished() == []
