@@ -7,14 +7,17 @@ from typing import Any, TypeVar
 
 from adapters.slurm import arrayspec, choices, dependency, export, values
 from adapters.slurm.chosen import Chosen, Fields
-from adapters.slurm.occurrences import fatal
+from adapters.slurm.occurrences import Occurrence, Rank, fatal
 from bridge.core import constraint
 from bridge.core.errors import Refused
 from bridge.core.request import Component, Files, Gres, JobRequest, Program, SignalWish
 from bridge.core.users import User
 
-_EMPTY_IS_NONE = frozenset({"account", "qos", "reservation", "wckey", "mail_user", "licenses", "prefer"})
-"""An empty text is no wish: `SBATCH_QOS=` means the default."""
+_EMPTY_IS_NONE = frozenset({"reservation", "wckey", "mail_user", "licenses", "prefer"})
+"""An empty text is no wish."""
+
+_EMPTY_VARIABLE_IS_NONE = frozenset({"account", "qos", "comment", "stdout", "stderr", "stdin"})
+"""An empty variable is no wish, `SBATCH_QOS=` means the default; an empty option is one: `--qos=` is refused."""
 
 ValueT = TypeVar("ValueT")
 
@@ -45,8 +48,10 @@ def _component(chosen: Chosen) -> tuple[Component, str]:
     features = special["constraint"].text if "constraint" in special else None
     if features:
         constraint.parse(features)
-        fields["constraint"] = constraint.normalized(features)
-    per_node = (*(_value(special, "gres", tuple) or ()), *(_value(special, "gpus_per_node", tuple) or ()))
+        features = constraint.normalized(features)
+    if features is not None:
+        fields["constraint"] = features
+    per_node = (*(_value(special, "gpus_per_node", tuple) or ()), *(_value(special, "gres", tuple) or ()))
     if per_node:
         fields["gres_per_node"] = per_node
     per_task: tuple[Gres, ...] = _value(special, "gpus_per_task", tuple) or ()
@@ -86,7 +91,11 @@ _MEMORY_FIELDS = {
 
 
 def _values(fields: Fields) -> dict[str, Any]:
-    return {name: (one.value or None) if name in _EMPTY_IS_NONE else one.value for name, one in fields.items()}
+    return {name: (one.value or None) if _is_none_if_empty(name, one) else one.value for name, one in fields.items()}
+
+
+def _is_none_if_empty(name: str, one: Occurrence) -> bool:
+    return name in _EMPTY_IS_NONE or (name in _EMPTY_VARIABLE_IS_NONE and one.rank is Rank.ENVIRONMENT)
 
 
 def _value(fields: Fields, name: str, kind: type[ValueT]) -> ValueT | None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from adapters.slurm.occurrences import Occurrence, Rank, Refusal, fatal
+from adapters.slurm.values import Nodes
 
 Fields = dict[str, Occurrence]
 
@@ -77,6 +78,8 @@ def settle(chosen: Chosen, exit_error: int = 1) -> None:
                 other = fields[name].option.name
                 raise fatal(f"--{other} is mutually exclusive with --ntasks-per-gpu and SLURM_NTASKS_PER_GPU")
     _check_devices(chosen, tres, exit_error)
+    if "resv_ports" in special:
+        raise Refusal(f"sbatch: error: {_NO_PORTS}\n", 1)
     if "distribution" in special and "node_list" not in component:
         shape = special["distribution"].text or ""
         if shape.lower().startswith("arbitrary"):
@@ -87,24 +90,52 @@ def settle(chosen: Chosen, exit_error: int = 1) -> None:
             )
 
 
+_NO_PORTS = "Slurmstepd step management must be enabled to use --resv-ports for job allocations"
+
 _DEVICES = ("gres", "gpus_per_node", "gpus_per_task", "gres_per_job", "gres_per_socket")
 
 
 def _check_devices(chosen: Chosen, tres: str, exit_error: int) -> None:
     """What sbatch refuses before it asks the controller."""
     component, special = chosen.component, chosen.special
-    per_task = "gpus_per_task" in special or "gres/" in tres or "gres:" in tres
-    if per_task and not ("tasks" in component or "gres_per_job" in component or "nodes" in special):
-        said = "--gpus-per-task or --tres-per-task used without either --gpus or -n/--ntasks is not allowed."
+    said = _wrong_with_devices(chosen, tres)
+    if said:
         raise Refusal(
-            f"sbatch: error: Failed to validate job spec. {said}\n"
-            "sbatch: error: Invalid generic resource (gres) specification\n",
-            exit_error,
+            f"sbatch: error: {said}\nsbatch: error: Invalid generic resource (gres) specification\n", exit_error
         )
     wishes = [place[name].value for name in _DEVICES for place in (component, special) if name in place]
     asked = {(one.name, one.type is None) for wish in wishes if isinstance(wish, tuple) for one in wish}
     if any((name, True) in asked and (name, False) in asked for name, _ in asked):
         raise Refusal("sbatch: error: Invalid GRES specification (with and without type identification)\n", exit_error)
+
+
+def _wrong_with_devices(chosen: Chosen, tres: str) -> str | None:
+    """In sbatch's words: a wish for something else that hangs on devices which were not asked for."""
+    component, special = chosen.component, chosen.special
+    per_task = "gpus_per_task" in special or "gres/" in tres or "gres:" in tres
+    if per_task and not ("tasks" in component or "gres_per_job" in component or "nodes" in special):
+        said = "--gpus-per-task or --tres-per-task used without either --gpus or -n/--ntasks is not allowed."
+        return f"Failed to validate job spec. {said}"
+    wishes = [place[name].value for name in _DEVICES for place in (component, special) if name in place]
+    has_gpus = "gres/gpu" in tres or "gres:gpu" in tres
+    has_gpus = has_gpus or any(one.name == "gpu" for wish in wishes if isinstance(wish, tuple) for one in wish)
+    for kind, name, place in (("mem", "mem_per_gpu", special), ("cpus", "cpus_per_gpu", component)):
+        if name in place and not has_gpus and "tasks_per_gpu" not in component:
+            return f"Requested {kind}_per_tres=gres/gpu:{place[name].value} but did not request any GPU."
+    if "gres_per_socket" in component and not ("sockets_per_node" in component or "shape" in special):
+        return "--gpus-per-socket option requires --sockets-per-node specification"
+    nodes = special["nodes"].value if "nodes" in special else None
+    gpus = component["gres_per_job"].value if "gres_per_job" in component else None
+    if isinstance(nodes, Nodes) and isinstance(gpus, tuple) and sum(one.count for one in gpus) < nodes.least:
+        return "Failed to validate job spec, --gpus < -N"
+    if "tasks_per_gpu" in component and not has_gpus:
+        tasks, each = (component[name].value if name in component else None for name in ("tasks", "tasks_per_gpu"))
+        if tasks is None and "nodes" not in special:
+            given = "either a GRES GPU specification or a node/ntask specification"
+            return f"gres_job_state_validate: --ntasks-per-tres needs {given}"
+        if isinstance(tasks, int) and isinstance(each, int) and tasks % each:
+            return "Failed to validate job spec, -n/--ntasks has to be a multiple of --ntasks-per-gpu."
+    return None
 
 
 def _settle_sharing(component: Fields) -> None:

@@ -46,6 +46,7 @@ ERRORS: dict[str, tuple[int, str]] = {
     "already_started": (2083, "Job has already started"),
     "already_finished": (2084, "Job has already finished"),
     "invalid_tres": (2115, "Invalid Trackable RESource (TRES) specification"),
+    "invalid_prefer": (2133, "Invalid preferred feature specification"),
     "invalid_nice": (2123, "Invalid --nice value"),
     "invalid_time_min": (2124, "Invalid time-min specification (exceeds job's time or other limits)"),
     "environment_missing": (2127, "Environment is missing in job"),

@@ -11,6 +11,9 @@ from bridge.core.job import Job
 NO_TASK = 4294967294
 """What %a gives in a job that is no array task (Slurm's NO_VAL)."""
 
+NO_NODE = "(null)"
+"""What %N gives before the job has nodes."""
+
 MOST_DIGITS = 10
 """Slurm pads to ten digits at most."""
 
@@ -33,7 +36,7 @@ class Names:
 
 
 def names_of(job: Job, node: str | None = None) -> Names:
-    first = job.nodes[0].node if job.nodes else ""
+    first = job.nodes[0].node if job.nodes else NO_NODE
     return Names(
         job_id=job.id,
         array_id=job.array_id if job.array_id is not None else (job.id if job.is_array else None),
@@ -64,6 +67,8 @@ def expand(pattern: str, names: Names) -> str:
             end += 1
         value = _value(pattern[end], names) if end < len(pattern) else None
         width = pattern[position + 1 : end]
+        if end == position + 1 == len(pattern):
+            break  # a lone % at the end names nothing
         if value is None:
             parts.append(pattern[position : end + 1])
         elif isinstance(value, int):
@@ -112,7 +117,8 @@ def default_output(job: Job) -> str:
 
 def stdout_path(job: Job, node: str | None = None) -> str:
     """Absolute."""
-    return _path(job, job.request.files.stdout or default_output(job), node)
+    pattern = job.request.files.stdout
+    return _path(job, default_output(job) if pattern is None else pattern, node)
 
 
 def stderr_path(job: Job, node: str | None = None) -> str | None:
@@ -130,4 +136,4 @@ def _path(job: Job, pattern: str, node: str | None) -> str:
     if pattern.lower() == "none":
         return "/dev/null"
     name = expand(pattern, names_of(job, node))
-    return posixpath.normpath(posixpath.join(job.request.working_directory, name))
+    return posixpath.join(job.request.working_directory, name)  # dots and slashes stay as they were written

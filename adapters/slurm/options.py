@@ -91,8 +91,8 @@ OPTIONS: tuple[Option, ...] = (
     Option("autocomplete", "", _R, readers.any_text, _E, "autocomplete", _ACT, _EARLY),
     _keep("batch", "the script runs on the first node of the job, whatever its features", "SBATCH_BATCH"),
     Option("begin", "b", _R, readers.point_in_time, _Q, "begin_at", _ACT, "not started before then"),
-    _keep("bb", "there is no burst buffer here", "SBATCH_BURST_BUFFER", changes_results=True),
-    _keep("bbf", "there is no burst buffer here", read=readers.burst_buffer_file, changes_results=True),
+    _keep("bb", "there is no burst buffer here", "SBATCH_BURST_BUFFER"),
+    _keep("bbf", "there is no burst buffer here", read=readers.burst_buffer_file),
     _keep("cluster-constraint", "there is one cluster only", "SBATCH_CLUSTER_CONSTRAINT"),
     Option("chdir", "D", _R, readers.any_text, _S, "chdir", _ACT, "the script starts in this directory"),
     Option(
@@ -139,7 +139,7 @@ OPTIONS: tuple[Option, ...] = (
         environment=("SBATCH_DISTRIBUTION",),
     ),
     Option("error", "e", _R, readers.any_text, _F, "stderr", _ACT, "standard error goes there", ("SBATCH_ERROR",)),
-    Option("exclude", "x", _R, readers.node_names, _C, "exclude", _ACT, "never on these nodes"),
+    Option("exclude", "x", _R, readers.excluded_names, _C, "exclude", _ACT, "never on these nodes"),
     Option(
         *(
             "exclusive",
@@ -379,7 +379,7 @@ OPTIONS: tuple[Option, ...] = (
     _keep("spread-job", "nodes are filled in order", "SBATCH_SPREAD_JOB", argument=_N),
     _keep("spread-segments", _TOPOLOGY, "SBATCH_SPREAD_SEGMENTS", argument=_N),
     _keep("stepmgr", "steps are always managed inside the job here", argument=_N),
-    _keep("switches", _TOPOLOGY, "SBATCH_REQ_SWITCH", read=readers.switches),
+    _keep("switches", _TOPOLOGY, read=readers.switches),
     Option("test-only", "", _N, readers.yes, _P, "test_only", _ACT, "only says when it would start"),
     _keep(
         "thread-spec", "ignored: no threads are kept for the system", "SBATCH_THREAD_SPEC", read=readers.whole_number
@@ -432,10 +432,11 @@ OPTIONS: tuple[Option, ...] = (
 )
 
 _VARIABLES_ONLY = (
+    _keep("switches", _TOPOLOGY, "SBATCH_REQ_SWITCH", read=readers.switches_of_environment),
     _keep("switches-wait", _TOPOLOGY, "SBATCH_WAIT4SWITCH"),
     _keep("power", "sbatch itself no longer has the option", "SBATCH_POWER"),
 )
-"""Read from the environment, with no option of that name."""
+"""Read from the environment in another way than the option of that name, where there is one."""
 
 BY_NAME: Mapping[str, Option] = {option.name: option for option in OPTIONS}
 

@@ -109,6 +109,16 @@ def node_names(text: str, context: Context) -> tuple[str, ...]:
         raise BadValue("fatal: Invalid node list specified", exit_code=1) from error
 
 
+def excluded_names(text: str, context: Context) -> tuple[str, ...]:
+    """sbatch leaves it to the controller to find out what cannot be read."""
+    try:
+        return node_names(text, context)
+    except BadValue as bad:
+        if "/" in text:
+            raise
+        raise BadValue("Batch job submission failed: Invalid node name specified", exit_code=1) from bad
+
+
 def node_file(text: str, context: Context) -> tuple[str, ...]:
     content = context.file(text)
     if isinstance(content, str):
@@ -182,6 +192,12 @@ def wait_all_nodes(text: str, _: Context) -> str:
     return text or "0"
 
 
+def switches_of_environment(text: str, _: Context) -> str:
+    """The longest wait for them has a variable of its own."""
+    values.count(text)
+    return text
+
+
 def switches(text: str, _: Context) -> str:
     values.count(text.partition("@")[0])
     return text
@@ -219,7 +235,7 @@ def gres(text: str, _: Context) -> object:
 def reserved_ports(text: str, _: Context) -> object:
     if text and not text.isdigit():
         raise BadValue('Invalid numeric value "VALUE" for --resv-port.', text, exit_code=1)
-    raise BadValue("Slurmstepd step management must be enabled to use --resv-ports for job allocations", exit_code=1)
+    return text  # refused once everything else was read
 
 
 def requeue(text: str, _: Context) -> bool:

@@ -73,9 +73,10 @@ def job(job: Job, view: View, *, details: bool) -> Lines:
     memory = jobfacts.memory(size.memory_mib, exact=True)
     disk = jobfacts.memory(component.temporary_disk_mib or 0)
     licenses = component.licenses or "(null)"
+    features = "(null)" if component.constraint is None else component.constraint
     lines += [
         f"MinCPUsNode={size.cpus_per_node_min} MinMemory{size.memory_kind}={memory} MinTmpDiskNode={disk}",
-        f"Features={component.constraint or '(null)'} DelayBoot={_delay_boot(recorded.get('delay-boot'))}",
+        f"Features={features} DelayBoot={_delay_boot(recorded.get('delay-boot'))}",
         *([f"Prefer={component.prefer}"] if component.prefer else []),
         f"OverSubscribe={jobfacts.oversubscribe(job)} Contiguous={int('contiguous' in recorded)} Licenses={licenses} "
         f"LicensesAlloc={licenses if job.nodes and not job.is_final else '(null)'} "
@@ -177,7 +178,7 @@ def _files_and_wishes(job: Job) -> Lines:
     recorded = dict(request.recorded)
     told = jobfacts.system_comment(job)
     lines = [f"SystemComment={told}"] if told else []
-    lines += [f"Comment={request.comment}"] if request.comment else []
+    lines += [f"Comment={request.comment}"] if request.comment is not None else []
     if "extra" in recorded:
         lines.append(f"Extra={recorded['extra']}")
     lines += [

@@ -110,7 +110,7 @@ def asked_for(component: Component, partition: Partition | None, largest: tuple[
     size = sizing.size_of(component, partition)
     node_cpus, node_memory_mib = largest
     nodes = size.nodes_min
-    if size.cpus_per_task == 1 and size.tasks_per_node is None and node_cpus:
+    if size.cpus_per_task_asked == 1 and size.tasks_per_node is None and node_cpus:
         # As Slurm estimates it; larger tasks are not divided among nodes until the job starts.
         nodes = max(nodes, -(-size.cpus // node_cpus))
         nodes = min(nodes, size.nodes_max) if size.nodes_max is not None else nodes
@@ -137,13 +137,20 @@ def asked_for(component: Component, partition: Partition | None, largest: tuple[
         nodes_text=_nodes_text(component, size, nodes, held=held),
         cpus=size.cpus,
         tasks=size.tasks,
-        cpus_per_task=size.cpus_per_task,
-        cpus_per_node_min=size.cpus_per_node_min,
+        cpus_per_task=size.cpus_per_task_asked,
+        cpus_per_node_min=_cpus_per_node_min(component, size),
         memory_kind=kind,
         memory_mib=memory_mib,
         total_memory_mib=total,
         tres=tuple((name, amount) for name, amount in tres if amount),
     )
+
+
+def _cpus_per_node_min(component: Component, size: sizing.Size) -> int:
+    """What --cpus-per-gpu adds is not shown there."""
+    if size.cpus_per_task == size.cpus_per_task_asked:
+        return size.cpus_per_node_min
+    return max(component.cpus_per_node_min or 1, size.cpus_per_task_asked * (size.tasks_per_node or 1))
 
 
 def _asked_for_no_node(component: Component, size: sizing.Size, nodes: int) -> Sizes:
@@ -181,7 +188,7 @@ def _nodes_text(component: Component, size: sizing.Size, nodes: int, *, held: bo
         return spans(component.node_sizes)
     if component.nodes_min is not None:
         return f"{nodes}-{size.nodes_max if size.nodes_max is not None else nodes}"
-    if held and size.cpus_per_task == 1 and size.tasks_per_node is None:
+    if held and size.cpus_per_task_asked == 1 and size.tasks_per_node is None and component.tasks_per_core is None:
         return f"{nodes}-{nodes}"
     return str(nodes)
 

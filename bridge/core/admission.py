@@ -25,6 +25,7 @@ MOST_NICE = 2**31 - 3
 class Admitted:
     partition: str
     time_limit_seconds: int
+    time_min_seconds: int | None
     account: str | None
     qos: str | None
     reason: Reason = Reason.NONE
@@ -54,7 +55,8 @@ def admit(
     component = request.component
     _check_names(component, nodes)
     _check_licenses(component, site)
-    limit = _time_limit(request, partitions[0], now)
+    limit = _time_limit(request, partitions[0])
+    time_min = _before_deadline(request, partitions[0], limit, now)
     later = request.begin_at is not None and request.begin_at > now
     waits = request.hold or later or request.dependency is not None
     if request.reservation is not None:
@@ -68,7 +70,7 @@ def admit(
         # One partition of a list is enough, unless the site enforces the limits of all.
         raise problems[0]
     reason = next((Reason.NONE for found, problem in judged if found is Reason.NONE and problem is None), judged[0][0])
-    return Admitted(partitions[0].name, limit, account, qos, reason)
+    return Admitted(partitions[0].name, limit, time_min, account, qos, reason)
 
 
 def _partitions(request: JobRequest, site: Site) -> list[Partition]:
@@ -106,12 +108,15 @@ def _check_names(component: Component, nodes: Sequence[Node]) -> None:
         if name not in known:
             raise Refused(f"no node is named {name}", code="invalid_node_name", field="nodelist")
     features = {feature for node in nodes for feature in node.features}
-    for text, field in ((component.constraint, "constraint"), (component.prefer, "prefer")):
-        if text is None:
+    for text, field, code in (
+        (component.constraint, "constraint", "bad_feature"),
+        (component.prefer, "prefer", "invalid_prefer"),
+    ):
+        if not text:
             continue
         for name in constraint.parse(text).names():
             if name not in features:
-                raise Refused(f"no node has the feature {name}", code="bad_feature", field=field)
+                raise Refused(f"no node has the feature {name}", code=code, field=field)
     known_gres = {name for node in nodes for name, _, _ in node.gres}
     for gres in component.gres_per_node:
         if gres.name not in known_gres and gres.count and gres.name != "gpu":
@@ -124,27 +129,40 @@ def _check_licenses(component: Component, site: Site) -> None:
     total = dict(site.licenses)
     for choice in component.licenses.split("|"):
         for item in choice.split(","):
-            count = item.partition(":")[2]
-            if ":" in item and not (count.isascii() and count.isdigit() and len(count) < 10):
+            _, given, count = item.replace("=", ":").partition(":")
+            if given and not (count.isascii() and count.isdigit() and len(count) < 10):
                 raise Refused(f"{item!r} is no licence with a count", code="invalid_license", field="licenses")
         for name, wanted in queue.parse_licenses(choice):
             if name not in total or wanted > total[name]:
                 raise Refused(f"the site has {total.get(name, 0)} of {name}", code="invalid_license", field="licenses")
 
 
-def _time_limit(request: JobRequest, partition: Partition, now: float) -> int:
+def _time_limit(request: JobRequest, partition: Partition) -> int:
     limit = request.time_limit_seconds
     if limit is None:
         limit = partition.default_time_seconds or partition.max_time_seconds or UNLIMITED_SECONDS
     if request.time_min_seconds is not None and request.time_min_seconds > limit:
         raise Refused("--time-min is above the time limit", code="invalid_time_min", field="time_min")
-    if request.deadline_at is not None:
-        least = request.time_min_seconds or (limit if request.time_limit_seconds is not None else 60)
-        if request.deadline_at < max(now, request.begin_at or 0) + least:
-            raise Refused("the job could not end before its deadline", code="invalid_time_limit", field="deadline")
-        if request.time_limit_seconds is None:
-            limit = min(limit, max(60, int(request.deadline_at - now) // 60 * 60))
     return limit
+
+
+_LEAST_SECONDS = 60
+
+
+def _before_deadline(request: JobRequest, partition: Partition, limit: int, now: float) -> int | None:
+    """The shortest time that the job may be given. With a deadline it is a minute, as in Slurm, where neither the job
+    nor its partition says how long it takes: the limit is then cut when it starts."""
+    if request.deadline_at is None:
+        return request.time_min_seconds
+    earliest_start = int(max(now, request.begin_at or 0))  # in whole seconds, as Slurm has it
+    if request.time_min_seconds is not None:
+        if request.deadline_at < earliest_start + request.time_min_seconds:
+            raise Refused("--time-min leads over the deadline", code="invalid_time_min", field="time_min")
+        return request.time_min_seconds
+    is_open = request.time_limit_seconds is None and partition.default_time_seconds is None
+    if request.deadline_at < earliest_start + (_LEAST_SECONDS if is_open else limit):
+        raise Refused("the job could not end before its deadline", code="invalid_time_limit", field="deadline")
+    return _LEAST_SECONDS if is_open else None
 
 
 def _judge(

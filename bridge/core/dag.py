@@ -99,7 +99,7 @@ def judge(dependency: Dependency, look: Look, now: float) -> Verdict:
 def _judge_clause(clause: Clause, target: Target | None, now: float) -> tuple[Answer, float | None]:
     if target is None:
         # An unknown target of afterok is refused at submission; one purged since then cannot succeed any more.
-        lost = clause.kind in (Kind.AFTER_OK, Kind.AFTER_NOT_OK, Kind.AFTER_CORR)
+        lost = clause.kind in (Kind.AFTER_OK, Kind.AFTER_NOT_OK)
         return (Answer.NEVER if lost else Answer.READY), None
     match clause.kind:
         case Kind.AFTER:

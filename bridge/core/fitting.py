@@ -143,7 +143,7 @@ def _node_counts(size: Size, component: Component, available: int) -> Sequence[i
     """Exact numbers of nodes to try, in order; 0 stands for the range of the size."""
     if size.node_sizes:
         return sorted(size.node_sizes, reverse=True)
-    if component.gres_per_job and size.nodes_max is None:
+    if size.gres_per_job and size.nodes_max is None:
         # Devices of the whole job may need more nodes than its tasks do, but never more nodes than tasks.
         return range(size.nodes_min, min(available, component.tasks or available) + 1)
     return (0,)
@@ -247,7 +247,7 @@ def _tasks_that_fit(candidate: Candidate, room: Room) -> int:
             return 0
     for gres in candidate.component.gres_per_task:
         most = min(most, len(_free_devices(room, gres.name, gres.type)) // max(1, gres.count))
-    for gres in candidate.component.gres_per_job:
+    for gres in candidate.size.gres_per_job:
         if not _free_devices(room, gres.name, gres.type) and gres.count:
             return 0
     return most
@@ -264,7 +264,7 @@ def _free_devices(room: Room, name: str, kind: str | None) -> list[tuple[str | N
 
 def _shares(candidate: Candidate, rooms: Sequence[Room], counts: Sequence[int]) -> tuple[Share, ...] | None:
     size = candidate.size
-    left_of_job = {(g.name, g.type): g.count for g in candidate.component.gres_per_job}
+    left_of_job = {(g.name, g.type): g.count for g in candidate.size.gres_per_job}
     shares = []
     for position, (room, tasks) in enumerate(zip(rooms, counts, strict=True)):
         rest = len(rooms) - position - 1
@@ -294,8 +294,11 @@ def _devices(
 ) -> tuple[tuple[str, str | None, tuple[int, ...]], ...] | None:
     """The devices that one node gives; counts down what the job as a whole still needs."""
     wanted: list[tuple[str, str | None, int]] = [(g.name, g.type, g.count) for g in candidate.size.gres_per_node]
-    if not candidate.component.gres_per_job:
+    if not candidate.size.gres_per_job:
         wanted += [(g.name, g.type, g.count * tasks) for g in candidate.component.gres_per_task]
+    for gres in candidate.size.gres_per_node:  # count for the job as well
+        if (gres.name, gres.type) in left_of_job:
+            left_of_job[gres.name, gres.type] = max(0, left_of_job[gres.name, gres.type] - gres.count)
     for (name, kind), left in left_of_job.items():
         take = min(left - nodes_after, len(_free_devices(room, name, kind)))
         if take > 0:

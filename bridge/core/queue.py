@@ -245,13 +245,13 @@ def _licenses(job: Job) -> tuple[tuple[str, int], ...]:
 
 
 def parse_licenses(text: str) -> tuple[tuple[str, int], ...]:
-    """`matlab:2,ansys` → (("matlab", 2), ("ansys", 1)); a database after @ is left out.
+    """`matlab:2,ansys` → (("matlab", 2), ("ansys", 1)); a database after @ is left out, = does for a colon.
 
     Of alternatives (`matlab|ansys`) the first is the one that is counted.
     """
     found = []
     for item in text.partition("|")[0].split(","):
-        name, _, count = item.partition(":")
+        name, _, count = item.replace("=", ":").partition(":")
         found.append((name.partition("@")[0].strip(), int(count) if count.isdigit() else 1))
     return tuple(found)
 

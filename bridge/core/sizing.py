@@ -3,6 +3,7 @@
 By the rules of sbatch's manual page and as recorded of 25.11. Pure; knows nothing of which nodes exist.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bridge.core.nodes import Partition
@@ -20,6 +21,9 @@ class Size:
     tasks_per_node: int | None
     """Fixed by the request; None: spread as CPUs allow."""
     cpus_per_task: int
+    """Room that each task needs; with --cpus-per-gpu it follows from the GPUs."""
+    cpus_per_task_asked: int
+    """As the request itself says, 1 by default."""
     cpus: int
     """All CPUs asked for, as Slurm counts them; `cpus_per_node_min` may make it more once nodes are known."""
     cpus_per_node_min: int
@@ -29,6 +33,7 @@ class Size:
     memory_per_cpu_mib: int | None
     memory_per_gpu_mib: int | None
     gres_per_node: tuple[Gres, ...]
+    gres_per_job: tuple[Gres, ...]
     gres_total: tuple[Gres, ...]
     """What the whole job holds, for ReqTRES."""
     whole_nodes: bool
@@ -63,8 +68,9 @@ def size_of(component: Component, partition: Partition | None = None) -> Size:
         nodes_max = component.tasks if nodes_max is None else min(nodes_max, component.tasks)
     if component.nodes_min is None and component.tasks_per_node and component.tasks is not None:
         nodes_min = -(-component.tasks // component.tasks_per_node)
-    if component.nodes_min is None and len(component.node_list) > nodes_min:
-        nodes_min = min(len(component.node_list), component.tasks or len(component.node_list))
+    named = len({*component.node_list})
+    if component.nodes_min is None and named > nodes_min:
+        nodes_min = min(named, component.tasks or named)
     if counted is not None:
         tasks = counted
     elif component.tasks_per_node:
@@ -83,12 +89,14 @@ def size_of(component: Component, partition: Partition | None = None) -> Size:
         tasks=tasks,
         tasks_per_node=component.tasks_per_node,
         cpus_per_task=cpus_per_task,
+        cpus_per_task_asked=cpus_per_task if component.gres_per_task else component.cpus_per_task or 1,
         cpus=cpus,
         cpus_per_node_min=per_node,
         memory_per_node_mib=memory_node,
         memory_per_cpu_mib=memory_cpu,
         memory_per_gpu_mib=component.memory_per_gpu_mib,
-        gres_per_node=component.gres_per_node,
+        gres_per_node=_most_of_each(component.gres_per_node),
+        gres_per_job=_most_of_each(component.gres_per_job) or _gpus_of_tasks(component),
         gres_total=_gres_total(component, nodes_min, tasks),
         whole_nodes=component.exclusive in ("node", "topo") or (partition is not None and partition.whole_nodes),
         overcommit=component.overcommit,
@@ -113,14 +121,23 @@ def _tasks(component: Component, gpus: int) -> tuple[int | None, bool]:
 def _gpus_of_job(component: Component) -> int:
     """GPUs of the whole job as far as the request itself says."""
     for wish, times in (
-        (component.gres_per_job, 1),
-        (component.gres_per_node, component.nodes_min or 1),
+        (_most_of_each(component.gres_per_job), 1),
+        (_most_of_each(component.gres_per_node), component.nodes_min or 1),
         (component.gres_per_task, component.tasks or 1),
     ):
         total = sum(gres.count for gres in wish if gres.name == "gpu") * times
         if total:
             return total
-    return 0
+    return sum(gres.count for gres in _gpus_of_tasks(component))
+
+
+def _gpus_of_tasks(component: Component) -> tuple[Gres, ...]:
+    """--ntasks-per-gpu without any GPU asked for: as many as the tasks take, or one a node."""
+    if component.tasks_per_gpu is None or component.gres_per_job or component.gres_per_node or component.gres_per_task:
+        return ()
+    if component.tasks is not None:
+        return (Gres("gpu", None, component.tasks // component.tasks_per_gpu),)
+    return (Gres("gpu", None, component.nodes_min or 1),)
 
 
 def _cpus_from_gpus(component: Component, gpus: int) -> int | None:
@@ -142,13 +159,23 @@ def _memory(component: Component, partition: Partition | None) -> tuple[int | No
     return None, partition.default_memory_per_cpu_mib if partition is not None else None
 
 
+def _most_of_each(wishes: Iterable[Gres]) -> tuple[Gres, ...]:
+    """The same resource wished for twice is one wish, for the larger number: so 25.11 counts."""
+    most: dict[tuple[str, str | None], Gres] = {}
+    for gres in wishes:
+        known = most.get((gres.name, gres.type))
+        if known is None or known.count < gres.count:
+            most[gres.name, gres.type] = gres
+    return tuple(most.values())
+
+
 def _gres_total(component: Component, nodes: int, tasks: int) -> tuple[Gres, ...]:
-    totals: dict[tuple[str, str | None], int] = {}
-    for gres, times in (
-        *((g, nodes) for g in component.gres_per_node),
-        *((g, 1) for g in component.gres_per_job),
-        *((g, tasks) for g in component.gres_per_task if not component.gres_per_job),
-        *((g, nodes * (component.sockets_per_node or 1)) for g in component.gres_per_socket),
-    ):
-        totals[gres.name, gres.type] = totals.get((gres.name, gres.type), 0) + gres.count * times
-    return tuple(Gres(name, kind, count) for (name, kind), count in totals.items() if count)
+    wished = (
+        *((gres, nodes) for gres in component.gres_per_node),
+        *((gres, 1) for gres in component.gres_per_job),
+        *((gres, tasks) for gres in component.gres_per_task if not component.gres_per_job),
+        *((gres, nodes * (component.sockets_per_node or 1)) for gres in component.gres_per_socket),
+        *((gres, 1) for gres in _gpus_of_tasks(component)),
+    )
+    total = _most_of_each(Gres(gres.name, gres.type, gres.count * times) for gres, times in wished)
+    return tuple(gres for gres in total if gres.count)

@@ -51,12 +51,13 @@ class Admission:
             request, self._site_state.site, nodes, user, now, is_operator=caller.is_operator, book=book, kept=kept
         )
         if request.dependency is not None:
-            dependency = await self.resolve(request.dependency, members)
+            dependency = await self.resolve(request.dependency, members, is_held=request.hold)
             request = replace(request, dependency=dependency)
         request = replace(
             request,
             account=admitted.account,
             qos=admitted.qos,
+            time_min_seconds=admitted.time_min_seconds,
             left_open=tuple(name for name in ("account", "qos") if getattr(request, name) is None),
             requeue=self._site_state.site.job_requeue if request.requeue is None else request.requeue,
         )
@@ -96,10 +97,13 @@ class Admission:
             raise Refused(f"no user has the uid {request.uid}", code="invalid_user_id", field="uid")
         return user
 
-    async def resolve(self, dependency: dag.Dependency, members: int) -> dag.Dependency | None:
+    async def resolve(
+        self, dependency: dag.Dependency, members: int, *, is_held: bool = False
+    ) -> dag.Dependency | None:
         """Raw task ids become array and index; arrays are marked; targets that must exist do.
 
-        Clauses that an unknown job satisfies at once (after, afterany) are dropped, as in Slurm.
+        Clauses that an unknown job satisfies at once (after, afterany, aftercorr) are dropped, as in Slurm, where a
+        held job keeps them until its release.
         """
         clauses: list[dag.Clause] = []
         for clause in dependency.clauses:
@@ -114,11 +118,10 @@ class Admission:
             if target is None and clause.task is None:
                 target = await self._store.find_by_raw_id(clause.job_id)
             if target is None:
-                if (
-                    clause.kind in (dag.Kind.AFTER_OK, dag.Kind.AFTER_NOT_OK, dag.Kind.AFTER_CORR)
-                    or clause.task is not None
-                ):
+                if clause.kind in (dag.Kind.AFTER_OK, dag.Kind.AFTER_NOT_OK):
                     raise Refused(f"no job {clause.job_id} is known", code="bad_dependency", field="dependency")
+                if is_held:
+                    clauses.append(clause)
                 continue
             is_array = target.is_array
             clauses.append(replace(clause, job_id=target.key.id, task=target.key.task_index, whole_array=is_array))

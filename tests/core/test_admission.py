@@ -57,10 +57,21 @@ class TestWhatNoNodeHas:
 
 class TestDefaults:
     def test_the_default_partition_and_its_default_time(self):
-        assert admit() == admission.Admitted("main", 1800, None, None)
+        assert admit() == admission.Admitted("main", 1800, None, None, None)
 
     def test_a_partition_without_limits_gives_none(self):
         assert admit(partitions=("gpu",)).time_limit_seconds == UNLIMITED_SECONDS
+
+    def test_a_deadline_lets_a_job_of_unknown_length_have_a_minute_at_least(self):
+        admitted = admit(partitions=("gpu",), deadline_at=NOON + 600)
+        assert (admitted.time_limit_seconds, admitted.time_min_seconds) == (UNLIMITED_SECONDS, 60)
+        assert admit(deadline_at=NOON + 7200) == admit()
+
+    def test_licences_may_be_counted_with_an_equals_sign(self):
+        site = Site(partitions=PARTITIONS, licenses=(("matlab", 4),))
+        assert admit(site, licenses="matlab=2").partition == "main"
+        with pytest.raises(Refused):
+            admit(site, licenses="matlab=5")
 
     def test_the_first_account_of_a_user_is_his_default(self):
         site = Site(partitions=PARTITIONS, accounts=(("alice", ("physics", "chem")),))
@@ -95,6 +106,9 @@ class TestRefusals:
             ({"time_limit_seconds": 60, "time_min_seconds": 120}, "invalid_time_min"),
             ({"deadline_at": NOON - 1}, "invalid_time_limit"),
             ({"time_limit_seconds": 600, "deadline_at": NOON + 500}, "invalid_time_limit"),
+            ({"deadline_at": NOON + 600}, "invalid_time_limit"),
+            ({"time_min_seconds": 300, "deadline_at": NOON + 120}, "invalid_time_min"),
+            ({"prefer": "nope"}, "invalid_prefer"),
         ],
     )
     def test_what_cannot_be_is_refused_with_slurms_code(self, fields, code):

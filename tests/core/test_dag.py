@@ -45,7 +45,8 @@ def test_a_delay_counts_from_the_start():
 
 
 @pytest.mark.parametrize(
-    ("kind", "answer"), [(Kind.AFTER_OK, N), (Kind.AFTER_NOT_OK, N), (Kind.AFTER_ANY, R), (Kind.AFTER, R)]
+    ("kind", "answer"),
+    [(Kind.AFTER_OK, N), (Kind.AFTER_NOT_OK, N), (Kind.AFTER_ANY, R), (Kind.AFTER, R), (Kind.AFTER_CORR, R)],
 )
 def test_a_target_that_is_no_longer_known(kind, answer):
     assert dag.judge(Dependency((Clause(kind, 1),)), lambda _: None, NOW).answer is answer
@@ -62,7 +63,7 @@ def model(dependency: Dependency, world: list[Target | None]) -> Answer:
 
     def holds(clause: Clause, target: Target | None) -> bool:
         if target is None:
-            return clause.kind not in (Kind.AFTER_OK, Kind.AFTER_NOT_OK, Kind.AFTER_CORR)
+            return clause.kind not in (Kind.AFTER_OK, Kind.AFTER_NOT_OK)
         if clause.kind is Kind.AFTER:
             return target.started and (
                 target.started_at is None or target.started_at + 60 * clause.delay_minutes <= NOW

@@ -79,6 +79,19 @@ class TestDefaults:
         assert size_of(gres_per_node=(Gres("gpu", None, 2),), cpus_per_gpu=3).cpus == 6
         assert size_of(gres_per_task=(Gres("gpu"),), tasks=2, cpus_per_gpu=3).cpus == 6
 
+    def test_a_resource_wished_for_twice_is_one_wish_for_the_larger_number(self):
+        size = size_of(gres_per_node=(Gres("gpu", None, 2), Gres("gpu", None, 1)), gres_per_job=(Gres("gpu", None, 3),))
+        assert size.gres_per_node == (Gres("gpu", None, 2),)
+        assert size.gres_total == (Gres("gpu", None, 3),)
+
+    def test_tasks_per_gpu_alone_ask_for_gpus(self):
+        assert size_of(tasks=4, tasks_per_gpu=2).gres_total == (Gres("gpu", None, 2),)
+        spread = size_of(nodes_min=2, tasks_per_gpu=2)
+        assert (spread.tasks, spread.gres_per_job) == (4, (Gres("gpu", None, 2),))
+
+    def test_a_node_named_twice_is_one(self):
+        assert size_of(node_list=("n1", "n1")).nodes_min == 1
+
     def test_two_gpus_for_each_of_three_tasks_are_six(self):
         assert size_of(tasks=3, gres_per_task=(Gres("gpu", "a100", 2),)).gres_total == (Gres("gpu", "a100", 6),)
 

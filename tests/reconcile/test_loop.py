@@ -508,6 +508,17 @@ class TestDependencies:
             await world.submit(dependency=Dependency((Clause(Kind.AFTER_OK, 999),)))
         assert refused.value.code == "bad_dependency"
 
+    @pytest.mark.parametrize("kind", [Kind.AFTER, Kind.AFTER_ANY, Kind.AFTER_CORR])
+    async def test_other_unknown_targets_are_waited_for_only_while_the_job_is_held(
+        self, world: World, kind: Kind
+    ) -> None:
+        clause = Dependency((Clause(kind, 999),))
+        held = await world.submit(dependency=clause, hold=True)
+        assert held.dependency_text == f"{kind.value}:999(unfulfilled)"
+        assert (await world.submit(dependency=clause)).dependency_text == ""
+        await world.service.release(CALLER, [Selector(held.id)])
+        await world.until_state(held.id, JobState.CONFIGURING)
+
     async def test_an_update_that_would_close_a_circle_is_refused(self, world: World) -> None:
         first = await world.submit(hold=True)
         second = await world.submit(dependency=Dependency((Clause(Kind.AFTER_OK, first.id),)))

@@ -104,6 +104,41 @@ class TestDevices:
         assert refused(*words.split()) == (1, self._LOST)
         assert refused(*words.split(), environ={"SLURM_EXIT_ERROR": "7"}) == (7, self._LOST)
 
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            ("--mem-per-gpu=1G", "Requested mem_per_tres=gres/gpu:1024 but did not request any GPU."),
+            ("--cpus-per-gpu=2", "Requested cpus_per_tres=gres/gpu:2 but did not request any GPU."),
+            ("--gpus-per-socket=1", "--gpus-per-socket option requires --sockets-per-node specification"),
+            ("-N 4 --gpus=3", "Failed to validate job spec, --gpus < -N"),
+            (
+                "--ntasks-per-gpu=1",
+                "gres_job_state_validate: --ntasks-per-tres needs either a GRES GPU specification or a node/ntask "
+                "specification",
+            ),
+            (
+                "--ntasks-per-gpu=2 -n 3",
+                "Failed to validate job spec, -n/--ntasks has to be a multiple of --ntasks-per-gpu.",
+            ),
+        ],
+    )
+    def test_what_hangs_on_devices_that_were_not_asked_for(self, words, said):
+        lines = (said, "Invalid generic resource (gres) specification")
+        assert refused(*words.split()) == (1, "".join(f"sbatch: error: {line}\n" for line in lines))
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            "--mem-per-gpu=1G --gres=gpu:1",
+            "--cpus-per-gpu=2 --tres-per-task=gres/gpu=1 -n 2",
+            "--ntasks-per-gpu=1 -N 2",
+            "--gpus-per-socket=1 -B 2:1",
+            "-N 2 --gpus=2",
+        ],
+    )
+    def test_devices_that_were_asked_for_carry_what_hangs_on_them(self, words):
+        assert parsed(*words.split()).request
+
     @pytest.mark.parametrize("words", ["-n 2", "-N 2", "--gpus=2"])
     def test_how_many_tasks_may_follow_from_other_options(self, words):
         assert parsed("--gpus-per-task=1", *words.split()).request.component.gres_per_task
@@ -111,6 +146,36 @@ class TestDevices:
     @pytest.mark.parametrize("words", ["--gres=gpu:1,gpu:a100:1", "--gpus=a100:1 --gpus-per-node=1", "--gpus=1,a100:1"])
     def test_with_and_without_a_type(self, words):
         assert refused(*words.split()) == (1, self._MIXED)
+
+
+class TestEmptyWishes:
+    def test_an_empty_option_is_a_wish(self):
+        found = parsed("--account=", "--qos=", "--comment=", "-C", "", "-o", "").request
+        assert (found.account, found.qos, found.comment, found.component.constraint) == ("", "", "", "")
+        assert found.files == Files(stdout="")
+
+    def test_an_empty_variable_is_none_but_for_features(self):
+        names = ("SBATCH_ACCOUNT", "SBATCH_QOS", "SBATCH_COMMENT", "SBATCH_OUTPUT", "SBATCH_CONSTRAINT")
+        found = parsed(environ=dict.fromkeys(names, "")).request
+        assert (found.account, found.qos, found.comment, found.files) == (None, None, None, Files())
+        assert found.component.constraint == ""
+
+
+def test_the_longest_wait_for_switches_has_a_variable_of_its_own():
+    assert dict(parsed("--switches=1@10").request.recorded) == {"switches": "1@10"}
+    assert dict(parsed(environ={"SBATCH_REQ_SWITCH": "2"}).request.recorded) == {"switches": "2"}
+    said = 'sbatch: error: Invalid numeric value "1@10" for --switches.\n'
+    assert refused(environ={"SBATCH_REQ_SWITCH": "1@10"}) == (1, said)
+
+
+def test_ports_are_refused_once_the_script_is_found():
+    said = "sbatch: error: Slurmstepd step management must be enabled to use --resv-ports for job allocations\n"
+    assert refused("--resv-ports") == refused("--resv-ports=2") == (1, said)
+
+
+def test_the_names_of_excluded_nodes_are_read_by_the_controller():
+    said = "sbatch: error: Batch job submission failed: Invalid node name specified\n"
+    assert refused("-x", "n[3-1]") == (1, said)
 
 
 def test_a_whole_request():
@@ -169,7 +234,12 @@ class TestStrength:
     def test_an_empty_variable_of_a_name_is_no_wish(self):
         names = ("SBATCH_PARTITION", "SBATCH_ACCOUNT", "SBATCH_QOS", "SBATCH_RESERVATION", "SBATCH_CONSTRAINT")
         found = parsed(environ=dict.fromkeys(names, "")).request
-        assert (found.account, found.qos, found.reservation, found.component) == (None, None, None, Component())
+        assert (found.account, found.qos, found.reservation, found.component) == (
+            None,
+            None,
+            None,
+            Component(constraint=""),
+        )
 
     def test_first_pass_options_do_nothing_in_directives(self):
         script = "#!/bin/sh\n#SBATCH --wrap=x -Q --version --help -v\n"
@@ -301,7 +371,7 @@ class TestSizes:
         [
             ("-B2:3:4", {"sockets_per_node": 2, "cores_per_socket": 3, "threads_per_core": 4}),
             ("-B*:2", {"cores_per_socket": 2}),
-            ("--gres=gpu:a100:2 --gpus-per-node=a100:1", {"gres_per_node": ("gpu:a100:2", "gpu:a100:1")}),
+            ("--gres=gpu:a100:2 --gpus-per-node=a100:1", {"gres_per_node": ("gpu:a100:1", "gpu:a100:2")}),
             ("--tres-per-task=cpu=2,gres/gpu:a=1 -n1", {"cpus_per_task": 2, "gres_per_task": ("gpu:a:1",)}),
             ("--hint=nomultithread", {"threads_per_core": 1}),
             ("--hint=memory_bound --cores-per-socket=2", {"threads_per_core": 1, "cores_per_socket": 2}),
