@@ -142,6 +142,8 @@ class TestMemory:
         job = on_cluster.sbatch("--mem=300M", script=f'#!/bin/bash\n{gate.wait}\npython3 -c "{eater}"\n')
         on_cluster.runs(job)
         pid = cluster.pid_in_container(path_of(first_pod(cluster, on_cluster, job)))
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            Path(f"/proc/{child}/oom_score_adj").write_text("0")  # and so what the script starts
         Path(f"/proc/{pid}/oom_score_adj").write_text("1000")
         gate.open()
         assert on_cluster.ends_as(job) == "OUT_OF_MEMORY 0:125"
