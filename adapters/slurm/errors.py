@@ -41,6 +41,7 @@ ERRORS: dict[str, tuple[int, str]] = {
     "job_held": (2042, "Job is in held state, pending scheduler release"),
     "circular_dependency": (2071, "Circular job dependency"),
     "invalid_gres": (2072, "Invalid generic resource (gres) specification"),
+    "invalid_node_state": (2180, "Invalid node state transition"),
     "not_pending": (2073, "Job is no longer pending execution"),
     "invalid_array": (2081, "Invalid job array specification"),
     "already_started": (2083, "Job has already started"),

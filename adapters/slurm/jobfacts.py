@@ -5,6 +5,7 @@ from functools import lru_cache
 from pathlib import PurePosixPath
 
 from adapters.slurm import arrayspec, durations
+from bridge.core import placement
 from bridge.core.indexset import IndexSet
 from bridge.core.job import WAITING, Job, JobState
 from bridge.core.nodes import Site
@@ -71,11 +72,9 @@ def reason_text(job: Job) -> str:
         number = job.end.signal if job.end is not None else 0
         return f"RaisedSignal:{number}({signal_description(number)})"
     if reason is Reason.NODES_NOT_AVAILABLE:
-        if not job.request.component.node_list:
-            return "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions"
-        if job.reason_detail.startswith("May be "):  # the nodes are kept by a reservation
+        if job.reason_detail == placement.RESERVED:
             return f"ReqNodeNotAvail, {job.reason_detail}"
-        return f"ReqNodeNotAvail, UnavailableNodes:{job.reason_detail}"
+        return "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions"
     if reason is Reason.RESERVATION_DELETED:
         return f"Reservation {job.request.reservation} was deleted"
     if reason is Reason.REQUEUED_HELD and job.state is JobState.SPECIAL_EXIT:
@@ -96,6 +95,11 @@ _TOLD_BY_BACKENDS = (
 def system_comment(job: Job) -> str:
     """What the place where it runs, or was to run, says of it, in that place's own words."""
     return job.reason_detail if job.reason in _TOLD_BY_BACKENDS else ""
+
+
+def reason_waited_for(job: Job) -> Reason:
+    """As slurmdbd keeps it: what a job waited for last, told once it was placed."""
+    return job.waited_for if job.attempt else Reason.NONE
 
 
 def signal_description(number: int) -> str:
@@ -175,6 +179,12 @@ def eligible_at(job: Job) -> float | None:
     if job.eligible_at is not None:
         return job.eligible_at
     return job.begin_at if job.begin_at is not None else None
+
+
+def has_history(job: Job, until: float) -> bool:
+    """Whether lists of the past show it: before it is eligible Slurm's do not, unless it is asked for by its id."""
+    eligible = eligible_at(job)
+    return job.started_at is not None or (eligible is not None and eligible <= until)
 
 
 def time_left(job: Job, now: float) -> str:

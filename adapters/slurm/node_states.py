@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from bridge.core.nodes import Node, NodeState
+from bridge.core.nodes import Node
 
 
 class Use(Protocol):
@@ -26,6 +26,8 @@ _COMPACT = {
     "drained": "drain",
     "draining": "drng",
     "down": "down",
+    "fail": "fail",
+    "failing": "failg",
     "maint": "maint",
     "reserved": "resv",
 }
@@ -43,6 +45,9 @@ _MATCHES = {
     "draining": {"draining"},
     "drng": {"draining"},
     "down": {"down"},
+    "fail": {"fail", "failing"},
+    "failing": {"failing"},
+    "failg": {"failing"},
     "maint": {"maint"},
     "reserved": {"reserved"},
     "resv": {"reserved"},
@@ -61,10 +66,12 @@ NAMES = tuple(_NAMES.split(","))
 
 def long(use: Use) -> str:
     node = use.node
-    if node.state is NodeState.DOWN:
-        return "down"
-    if node.state is NodeState.DRAIN:
+    if node.state.flag == "DRAIN":
         return "draining" if use.cpus else "drained"
+    if node.state.flag == "FAIL":
+        return "failing" if use.cpus else "fail"
+    if node.state.is_down:
+        return "down"
     if use.cpus >= node.cpus:
         return "allocated"
     if use.cpus:
@@ -79,14 +86,14 @@ def compact(use: Use) -> str:
 def complete(use: Use) -> str:
     """scontrol's State: the base state and what is added to it."""
     node = use.node
-    if node.state is NodeState.DOWN:
-        return "DOWN"
+    if node.state.is_down:
+        return node.state.value
     base = "ALLOCATED" if use.cpus >= node.cpus else "MIXED" if use.cpus else "IDLE"
     if use.completing:
         base += "+COMPLETING"
     if use.kept_for:
         base += "+MAINTENANCE+RESERVED" if use.kept_for == "maint" else "+RESERVED"
-    return f"{base}+DRAIN" if node.state is NodeState.DRAIN else base
+    return "+".join(filter(None, (base, node.state.flag)))
 
 
 def matches(name: str, use: Use) -> bool | None:

@@ -276,7 +276,7 @@ def _read_window(
         if (text := line.last(name)) is None:
             continue
         try:
-            times[name] = timespec.parse_begin(text, clock.now, clock.zone)
+            times[name] = timespec.parse_past(text, clock.now, clock.zone)
         except values.BadValue as bad:
             said = bad.plain or f"Invalid time specification (pos=0): {text}"
             return Answer(stderr=f"{said}\n", exit_code=1)

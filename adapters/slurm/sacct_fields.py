@@ -167,7 +167,7 @@ def _identity(view: View) -> dict[str, Callable[[Row], str]]:
         "systemcomment": _of_job(jobfacts.system_comment),
         "constraints": _of_job(lambda job: job.request.component.constraint or ""),
         "licenses": _of_job(lambda job: job.request.component.licenses or ""),
-        "reason": _of_job(jobfacts.reason_text),
+        "reason": _of_job(lambda job: jobfacts.reason_waited_for(job).value),
         "reservation": _of_job(lambda job: job.request.reservation or ""),
         "restarts": _of_job(lambda job: str(job.restarts)),
         "failednode": _of_job(jobfacts.failed_node),
@@ -192,8 +192,7 @@ def job_name(job: Job) -> str:
 
 def association_id(job: Job, book: Book) -> int:
     """0: none."""
-    found = book.find(job.request.user, job.request.account or "", job.partition)
-    return 0 if found is None else found.id
+    return book.id_of(job.request.user, job.request.account, job.partition)
 
 
 def _booked(book: Book) -> dict[str, Callable[[Row], str]]:

@@ -11,6 +11,7 @@ from adapters.slurm.selectors import Selected
 from bridge.core.change import Change
 from bridge.core.errors import Refused
 from bridge.core.job import Job
+from bridge.core.nodes import Order
 from bridge.core.request import UNLIMITED_SECONDS
 from bridge.core.users import Caller
 
@@ -19,11 +20,8 @@ from bridge.core.users import Caller
 class NodeUpdate:
     names: tuple[str, ...]
     """Empty: ALL."""
-    state: str
-    """UP | DRAIN | DOWN"""
+    order: Order
     reason: str
-    is_resume: bool = False
-    """RESUME and UNDRAIN: an error on a node that is up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +108,18 @@ def _find(name: str) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
-_STATES = {
+_ORDERS: dict[str, Order] = {
     "drain": "DRAIN",
-    "fail": "DRAIN",
+    "fail": "FAIL",
     "down": "DOWN",
-    "resume": "UP",
-    "undrain": "UP",
-    "idle": "UP",
-    "up": "UP",
+    "resume": "RESUME",
+    "undrain": "UNDRAIN",
+    "idle": "IDLE",
 }
+_NO_ORDERS_HERE = frozenset(
+    {"noresp", "future", "power_down", "power_up", "alloc", "allocated", "mix", "mixed", "cancel_reboot", "planned"}
+)
+"""States that Slurm knows; nodes here cannot be brought into them."""
 
 
 def _read_node(pairs: Sequence[tuple[str, str]]) -> Update | Answer:
@@ -127,22 +128,29 @@ def _read_node(pairs: Sequence[tuple[str, str]]) -> Update | Answer:
     unknown = next((name for name, _ in pairs if name.lower() not in _NODE_WORDS), None)
     if unknown is not None:
         return _refused(_UNSUPPORTED.format(f"{unknown}={given[unknown.lower()]}"))
-    if "state" not in given:
+    reason = given.get("reason", "")
+    order: Order = "REASON"
+    if "state" in given:
+        word = given["state"].lower()
+        if word in _NO_ORDERS_HERE:
+            return _refused("slurm_update error: Invalid node state transition\n")
+        if word not in _ORDERS:
+            name = next(name for name, _ in pairs if name.lower() == "state")
+            return _refused(
+                f"Invalid input: {name}={given['state']}\nRequest aborted\n"
+                "Valid states are: NoResp DRAIN FAIL FUTURE RESUME POWER_DOWN POWER_UP UNDRAIN\n"
+                "Not all states are valid given a node's prior state\n"
+            )
+        order = _ORDERS[word]
+    elif "reason" not in given:
         return _refused("No changes specified\n")
-    word = given["state"].lower()
-    if word not in _STATES:
-        return _refused(
-            f"Invalid input: State={given['state']}\nRequest aborted\n"
-            "Valid states are: DOWN DRAIN FAIL RESUME UNDRAIN\nNot all states are valid given a node's prior state\n"
-        )
-    state, reason = _STATES[word], given.get("reason", "")
-    if state != "UP" and not reason:
+    if order in ("DRAIN", "FAIL", "DOWN") and not reason:
         return _refused("You must specify a reason when DOWNING or DRAINING a node. Request denied\n")
     try:
         wanted = () if names.upper() == "ALL" else tuple(hostlist.expand(names))
     except ValueError:
         return _refused(f"Invalid hostlist: {names}\n")
-    return Update(nodes=NodeUpdate(wanted, state, reason, is_resume=word in ("resume", "undrain")))
+    return Update(nodes=NodeUpdate(wanted, order, reason))
 
 
 _NODE_WORDS = frozenset({"nodename", "node", "nodes", "nodenames", "state", "reason"})

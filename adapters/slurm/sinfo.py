@@ -10,7 +10,7 @@ from adapters.slurm.command_line import BadCommandLine, Grammar, Option
 from adapters.slurm.data import Wish, wish
 from adapters.slurm.scontrol_show import NodeUse
 from adapters.slurm.sinfo_columns import Row
-from bridge.core.nodes import NodeState, Site
+from bridge.core.nodes import Site
 
 _GRAMMAR = Grammar(
     [
@@ -208,9 +208,9 @@ def _chosen(query: Query, use: NodeUse) -> bool:
         return False
     if query.states is not None and not any(node_states.matches(word, use) for word in query.states):
         return False
-    if query.dead and use.node.state is not NodeState.DOWN:
+    if query.dead and not use.node.state.is_down:
         return False
-    return not (query.responding and use.node.state is NodeState.DOWN)
+    return not (query.responding and use.node.state.is_down)
 
 
 def _natural(name: str) -> tuple[str, int, str]:
@@ -224,9 +224,9 @@ def _state_number(use: NodeUse) -> int:
     base = {"mixed": 5, "allocated": 3, "idle": 2, "down": 1}
     node = use.node
     plain = "allocated" if use.cpus >= node.cpus else "mixed" if use.cpus else "idle"
-    number = base["down" if node.state is NodeState.DOWN else plain]
+    number = base["down" if node.state.is_down else plain]
     number += {"maint": 0x180, "reserved": 0x80}.get(use.kept_for, 0)
-    return number + (0x200 if node.state is NodeState.DRAIN else 0) + (0x2000 if use.completing else 0)
+    return number + {"DRAIN": 0x200, "FAIL": 0x2000000}.get(node.state.flag, 0) + (0x2000 if use.completing else 0)
 
 
 _KINDS: dict[str, Callable[[NodeUse], object]] = {

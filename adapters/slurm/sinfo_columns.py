@@ -57,8 +57,8 @@ def _is_out(use: NodeUse) -> bool:
 
 def node_counts(row: Row) -> tuple[int, int, int]:
     """Allocated (also partly), idle, other."""
-    busy = sum(1 for use in row.nodes if use.cpus and use.node.state is not NodeState.DOWN)
-    out = sum(1 for use in row.nodes if _is_out(use) and (not use.cpus or use.node.state is NodeState.DOWN))
+    busy = sum(1 for use in row.nodes if use.cpus and not use.node.state.is_down)
+    out = sum(1 for use in row.nodes if _is_out(use) and (not use.cpus or use.node.state.is_down))
     return busy, len(row.nodes) - busy - out, out
 
 

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from adapters.slurm import durations, hostlist, jobfacts, sizes, states
 from adapters.slurm.columns import Column
 from bridge.core import forecast
+from bridge.core.accounting import Book
 from bridge.core.job import WAITING, Job, JobKey
 from bridge.core.nodes import Site
 from bridge.core.request import UNLIMITED_SECONDS
@@ -32,6 +33,13 @@ class View:
     convert_units: bool = True
     starts: Mapping[JobKey, forecast.Start] = field(default_factory=dict)
     """Expected starts of waiting jobs and tasks; empty where nobody asked for them."""
+    book: Book | None = None
+    """What jobs are booked on; None where nobody asked for it."""
+
+    def association_id(self, job: Job) -> int:
+        if self.book is None:
+            return 0
+        return self.book.id_of(job.request.user, job.request.account, job.partition)
 
     def expected(self, job: Job) -> forecast.Start | None:
         """Of an array's waiting tasks, the first."""

@@ -21,9 +21,18 @@ _UNITS = {
 
 def parse_begin(text: str, now: float, tz: tzinfo | None = None) -> float:
     """Epoch seconds. A time of day that has passed means tomorrow, a date without a year next year."""
+    return _parse(text, now, tz, may_be_past=False)
+
+
+def parse_past(text: str, now: float, tz: tzinfo | None = None) -> float:
+    """Epoch seconds. A time of day is today's, a date without a year this year's: of windows into the past."""
+    return _parse(text, now, tz, may_be_past=True)
+
+
+def _parse(text: str, now: float, tz: tzinfo | None, *, may_be_past: bool) -> float:
     if not text:
         raise BadValue()
-    reader = _Reader(text, now, tz)
+    reader = _Reader(text, now, tz, may_be_past)
     try:
         return reader.read()
     except (OverflowError, ValueError, OSError) as error:
@@ -37,6 +46,7 @@ class _Reader:
     text: str
     now: float
     tz: tzinfo | None
+    may_be_past: bool
     at: int = 0
     day: date | None = None
     has_year: bool = True
@@ -65,11 +75,11 @@ class _Reader:
         if self.day is None:
             clock = self.clock if self.clock is not None else time()
             due = datetime.combine(self.moment.date(), clock, self.tz)
-            if due.timestamp() < self.now and self.clock is not None:
+            if due.timestamp() < self.now and self.clock is not None and not self.may_be_past:
                 due = datetime.combine(self.moment.date() + timedelta(days=1), clock, self.tz)
             return due.timestamp()
         due = datetime.combine(self.day, self.clock or time(), self.tz)
-        if not self.has_year and due.timestamp() < self.now:
+        if not self.has_year and due.timestamp() < self.now and not self.may_be_past:
             due = datetime.combine(_day(self.day.year + 1, self.day.month, self.day.day), self.clock or time(), self.tz)
         return due.timestamp()
 
@@ -141,8 +151,12 @@ class _Reader:
         separator = rest[len(digits) : len(digits) + 1]
         if separator == ":":
             self._time_of_day()
-        elif len(digits) == 4 and separator == "-":
+        elif len(digits) == 4 and separator == "-" and rest[7:8] == "-":
             self._iso_date(rest)
+        elif len(digits) == 4 and self.day is None:
+            month, day = int(rest[:2]), int(rest[2:4])
+            found = self._checked(self.moment.year, month, day, self.at + (2 if 1 <= month <= 12 else 0))
+            self._set_day(found, 4, has_year=False)
         elif separator in ("/", ".") and len(digits) <= 2:
             self._american_date(rest, separator)
         elif len(digits) == 6 and self.day is None:

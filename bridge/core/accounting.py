@@ -186,6 +186,11 @@ class Book:
         found = self.associations.get((account, user, partition)) if partition else None
         return found or self.associations.get((account, user, ""))
 
+    def id_of(self, user: str, account: str | None, partition: str) -> int:
+        """Of the association that a job of these is booked on; 0: of none."""
+        found = self.find(user.lower(), (account or "").lower(), partition)
+        return 0 if found is None else found.id
+
     def default_of(self, user: str) -> Association | None:
         return next((one for one in self.of_users.get(user, ()) if one.is_default), None)
 

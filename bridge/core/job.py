@@ -105,6 +105,8 @@ class Job:
     reason: Reason = Reason.NONE
     reason_detail: str = ""
     """Evidence for people, such as the names of unavailable nodes."""
+    waited_for: Reason = Reason.NONE
+    """The last reason to wait that was neither a lack of room nor the jobs before it."""
     revision: int = 0
     """Goes up with every change; guards writes."""
     array_id: int | None = None

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Literal
 
 from bridge.core.accounting import Book
 
@@ -10,8 +11,52 @@ class NodeState(StrEnum):
     UP = "UP"
     DRAIN = "DRAIN"
     """Takes no new work; what runs goes on."""
+    FAIL = "FAIL"
+    """As drained, by somebody who expects it to fail."""
     DOWN = "DOWN"
     """Lost; what ran there is lost too."""
+    DOWN_DRAIN = "DOWN+DRAIN"
+    DOWN_FAIL = "DOWN+FAIL"
+
+    @property
+    def is_down(self) -> bool:
+        return self.value.startswith("DOWN")
+
+    @property
+    def flag(self) -> str:
+        """DRAIN, FAIL, or empty."""
+        word = self.value.rpartition("+")[2]
+        return word if word in ("DRAIN", "FAIL") else ""
+
+
+Order = Literal["UP", "RESUME", "UNDRAIN", "IDLE", "DRAIN", "FAIL", "DOWN", "REASON"]
+"""What operators say of a node. UP clears everything, REASON changes the reason alone."""
+
+
+def ordered(state: NodeState, order: Order, *, is_busy: bool = False) -> NodeState | None:
+    """The state after an order, as slurmctld has it; None: no order for a node that stands so.
+
+    `is_busy`: jobs are on the node.
+    """
+    match order:
+        case "REASON":
+            return state
+        case "UP":
+            return NodeState.UP
+        case "RESUME":
+            return None if state is NodeState.UP else NodeState.UP
+        case "IDLE":
+            return None if is_busy and not state.is_down else NodeState.UP
+        case "UNDRAIN":
+            return _state(state.is_down, "" if state.flag == "DRAIN" else state.flag)
+        case "DOWN":
+            return _state(True, state.flag)
+        case "DRAIN" | "FAIL":
+            return _state(state.is_down, order)
+
+
+def _state(is_down: bool, flag: str) -> NodeState:
+    return NodeState("+".join(word for word in ("DOWN" if is_down else "", flag) if word) or "UP")
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from bridge.core.reservations import Reservation
 FOREVER = float("inf")
 
 RESERVED = "May be reserved for other job"
-"""Detail of NODES_NOT_AVAILABLE where a job names nodes that a reservation keeps."""
+"""Detail of NODES_NOT_AVAILABLE where a job names nodes that a reservation keeps, or is not the first to wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +86,14 @@ def plan(
     hopeless: dict[tuple[object, ...], tuple[Reason, str]] = {}
     headed: set[str] = set()
     """Partitions in which a job waits for room: those behind it wait for their turn."""
+    lacking: set[str] = set()
+    """Partitions in which a job waits for nodes that are away. It keeps no room free; those behind it are told less."""
     tried = 0
     for candidate in order:
         shape = _shape(candidate)
         if shape in hopeless or tried >= depth:
             reason = hopeless.get(shape, (Reason.PRIORITY, ""))
-            reasons[candidate.keys[0]] = (Reason.PRIORITY, "") if reason[0] is Reason.RESOURCES else reason
+            reasons[candidate.keys[0]] = _behind(reason)
             if candidate.keys[0] in estimate:
                 _estimate(board, candidate, by_name, estimates)
             continue
@@ -102,14 +104,19 @@ def plan(
                 continue
             tried += not is_of_limits(found[0])
             hopeless[shape] = found
-            if found[0] is Reason.RESOURCES and not headed.isdisjoint(candidate.partitions):
-                found = (Reason.PRIORITY, "")
+            is_first = lacking.isdisjoint(candidate.partitions)
+            if not headed.isdisjoint(candidate.partitions):
+                found = _behind(found)
+            elif found[0] is Reason.NODES_NOT_AVAILABLE:
+                found = found if is_first else _behind(found)
+                lacking.update(candidate.partitions)
             elif found[0] is Reason.RESOURCES:
                 at_shares = board.reserve(candidate, by_name)
                 if at_shares is not None:
                     estimates[candidate.keys[position]] = at_shares
                 if at_shares is not None or board.can_ever_start(candidate, by_name):
                     headed.update(candidate.partitions)
+                    found = found if is_first else _behind(found)
                 else:
                     found = hopeless[shape] = (Reason.BAD_CONSTRAINTS, "")
             reasons[candidate.keys[position]] = found
@@ -117,6 +124,14 @@ def plan(
                 _estimate(board, candidate, by_name, estimates)
             break
     return Plan(tuple(placements), reasons, estimates)
+
+
+def _behind(reason: tuple[Reason, str]) -> tuple[Reason, str]:
+    """What is said of a job that is not the first to wait in its partition, as Slurm's two schedulers do: the one
+    stops at the first, the other, which fills gaps, does not tell which nodes are away."""
+    if reason[0] is Reason.RESOURCES:
+        return Reason.PRIORITY, ""
+    return (Reason.NODES_NOT_AVAILABLE, RESERVED) if reason[0] is Reason.NODES_NOT_AVAILABLE else reason
 
 
 def _shape(candidate: fitting.Candidate) -> tuple[object, ...]:

@@ -42,7 +42,7 @@ from bridge.core.events import (
     Waits,
     WakeDependants,
 )
-from bridge.core.job import FINAL, ON_NODES, End, Job, JobState, Stop
+from bridge.core.job import FINAL, ON_NODES, WAITING, End, Job, JobState, Stop
 from bridge.core.reasons import Reason
 from bridge.core.request import UNLIMITED_SECONDS
 
@@ -58,7 +58,13 @@ def advance(job: Job, event: Event) -> Step:
     step = _STEPS.get((job.state, type(event)))
     if step is None:
         raise IllegalStep(f"job {job.key}, attempt {job.attempt}, is {job.state}: no step for {event!r}")
-    return step(job, event)
+    after, todo = step(job, event)
+    if job.state in WAITING and job.reason not in _NOT_REMEMBERED and after.reason is not job.reason:
+        after = replace(after, waited_for=job.reason)
+    return after, todo
+
+
+_NOT_REMEMBERED = frozenset({Reason.NONE, Reason.PRIORITY, Reason.RESOURCES, Reason.NODES_NOT_AVAILABLE})
 
 
 def is_legal(job: Job, event_type: type) -> bool:

@@ -201,7 +201,7 @@ class Reconciler:
 
     async def _give_up_nodes(self) -> None:
         """What runs on a node that an operator called down is lost."""
-        down = frozenset(n.name for n in await self._service.nodes.known() if n.state is nodes.NodeState.DOWN)
+        down = frozenset(n.name for n in await self._service.nodes.known() if n.state.is_down)
         if not down:
             return
         now = self._now()

@@ -19,7 +19,7 @@ STATUSES: dict[str, int] = {
     "invalid_lifespan": 422,
     "invalid_nice": 422,
     "invalid_node_name": 422,
-    "invalid_node_state": 422,
+    "invalid_node_state": 409,
     "invalid_option": 422,
     "invalid_partition": 422,
     "invalid_qos": 422,

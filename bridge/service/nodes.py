@@ -3,13 +3,12 @@
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from bridge.backends.port import Backend
 from bridge.core import placement, queue
-from bridge.core.errors import NotFound
+from bridge.core.errors import BridgeError, Conflict, NotFound
 from bridge.core.job import JobKey
-from bridge.core.nodes import Node, NodeState
+from bridge.core.nodes import Node, NodeState, Order, ordered
 from bridge.core.users import Caller, must_operate
 from bridge.service.site import SiteState
 from bridge.store.records import NodeMark
@@ -75,17 +74,27 @@ class Nodes:
         view = queue.view(await self._store.unfinished(), self._site_state.site, nodes, self._now())
         return [_node_view(node, view.running) for node in nodes]
 
-    async def mark(
-        self, caller: Caller, names: Sequence[str], mark: Literal["UP", "DRAIN", "DOWN"], reason: str
-    ) -> None:
+    async def mark(self, caller: Caller, names: Sequence[str], order: Order, reason: str) -> None:
+        """As in Slurm an order that some of the nodes refuse is carried out on the others, and then refused."""
         must_operate(caller)
-        known = {node.name for node in await self.known()}
+        known = {node.name: node for node in await self.known()}
+        busy = {view.node.name for view in await self.views() if view.jobs} if order == "IDLE" else frozenset()
+        refused: BridgeError | None = None
         for name in names:
             if name not in known:
-                raise NotFound(f"no node {name} is known", code="invalid_node_name", field="node")
-        for name in names:
-            await self._store.mark_node(NodeMark(name, mark, reason, caller.user.name, self._now()))
+                refused = NotFound(f"no node {name} is known", code="invalid_node_name", field="node")
+                continue
+            node = known[name]
+            state = ordered(node.state, order, is_busy=name in busy)
+            if state is None:
+                sentence = f"{name} is {node.state}: no {order} from there"
+                refused = refused or Conflict(sentence, code="invalid_node_state", field="state")
+            elif state is not node.state or (reason and state is not NodeState.UP):
+                kept = "" if state is NodeState.UP else reason or node.reason
+                await self._store.mark_node(NodeMark(name, state, kept, caller.user.name, self._now()))
         self.forget()
+        if refused is not None:
+            raise refused
 
     async def licenses(self) -> list[tuple[str, int, int]]:
         """(name, total, used)"""

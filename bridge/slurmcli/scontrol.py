@@ -33,7 +33,6 @@ from bridge.core.change import Change
 from bridge.core.errors import BridgeError, NotFound, NotPermitted
 from bridge.core.indexset import IndexSet
 from bridge.core.job import ON_NODES, WAITING, Job, JobState
-from bridge.core.nodes import NodeState
 from bridge.core.users import Caller
 from bridge.service.terms import Result, Selector
 from bridge.slurmcli import scontrol_site
@@ -445,12 +444,9 @@ def _changes(
 async def _update_nodes(world: World, caller: Caller, update: scontrol_update.NodeUpdate) -> Reply:
     if not caller.is_operator:
         return Reply(stderr=f"slurm_update error: {errors.text_of('invalid_user_id', '')}\n", exit_code=1)
-    nodes = {node.name: node for node in await world.service.nodes.known()}
-    names = update.names or tuple(nodes)
-    if update.is_resume and all(name in nodes and nodes[name].state is NodeState.UP for name in names):
-        return Reply(stderr="slurm_update error: Invalid node state transition\n", exit_code=1)
+    names = update.names or tuple(node.name for node in await world.service.nodes.known())
     try:
-        await world.service.nodes.mark(caller, names, update.state, update.reason)  # type: ignore[arg-type]  # of _STATES
+        await world.service.nodes.mark(caller, names, update.order, update.reason)
     except BridgeError as error:
         return Reply(stderr=f"slurm_update error: {errors.text_of(error.code, error.sentence)}\n", exit_code=1)
     return Reply()

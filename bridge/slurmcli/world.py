@@ -75,6 +75,7 @@ class World:
             bracket_length=jobfacts.bracket_length(call.environ.get("SLURM_BITSTR_LEN")),
             convert_units=convert_units,
             starts=await self.service.forecast.starts() if starts else {},
+            book=await self.service.accounting.book(),
         )
 
     async def node_uses(self, caller: Caller) -> list[NodeUse]:

@@ -3,23 +3,26 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from adapters.slurm import hostlist, selectors, states
-from adapters.slurm.rest import accounts, envelope, history
+from adapters.slurm import errors, hostlist, jobfacts, selectors, states
+from adapters.slurm.rest import accounts, envelope, history, parsing
 from adapters.slurm.rest.accounts import Resources
 from adapters.slurm.rest.envelope import Error
 from adapters.slurm.rest.history import Look
 from adapters.slurm.rest.parsing import Failed
-from adapters.slurm.rest.shapes import dump
+from adapters.slurm.rest.shapes import INT32, dump
 from adapters.slurm.sacctmgr_fields import ClusterFacts
 from bridge.core.accounting import Association, Book
 from bridge.core.errors import BridgeError
 from bridge.core.job import Job, JobKey, JobState
+from bridge.identity.people import group_name
 from bridge.service.terms import Selector
 from bridge.slurmrest import queries
 from bridge.slurmrest.asking import Ask, Handler, Reply, World
 from bridge.slurmrest.queries import Query
 from bridge.store.records import JobQuery, StepRow
 
+NUMBER_ONLY = 43
+"""From this version on an association is told by its number alone."""
 _MANY = 500
 """Jobs whose steps are asked for at once."""
 
@@ -41,6 +44,10 @@ def handlers(world: World) -> Mapping[str, Handler]:
         "slurmdb_get_cluster": one.cluster,
         "slurmdb_get_tres": one.tres,
         "slurmdb_get_config": one.config,
+        "slurmdb_get_wckeys": one.wckeys,
+        "slurmdb_get_wckey": one.wckeys,
+        "slurmdb_get_instances": one.instances,
+        "slurmdb_get_instance": one.instances,
         "slurmdb_get_ping": one.ping,
     }
 
@@ -62,10 +69,21 @@ class Accounting:
 
     async def jobs(self, ask: Ask) -> Reply:
         query = queries.read(ask, "op_handler_jobs")
-        wanted = self._job_query(query)
+        wanted = await self._job_query(query)
         found = await self._service.jobs(ask.caller, wanted)
-        found = [job for job in found if _is_chosen(job, query)]
-        return await self._shown(ask, found, query)
+        if wanted.keys is None:
+            until = query.moment("end_time", self._world.now())
+            found = [job for job in found if jobfacts.has_history(job, until or self._world.now())]
+        if query.text("exit_code"):
+            parsing.warn_of_type(query.text("exit_code"), INT32, "#/exit_code/", ask.said)
+        if query.text("cluster") not in (None, self._cluster):
+            found = []
+        ids = query.listed("association")
+        if ids is not None:
+            book = await self._book()
+            booked = [(job, book.id_of(job.request.user, job.request.account, job.partition)) for job in found]
+            found = [job for job, number in booked if str(number) in ids]
+        return await self._shown(ask, [job for job in found if _is_chosen(job, query)], query)
 
     async def job(self, ask: Ask) -> Reply:
         selected = selectors.parse(ask.parameters["job_id"])
@@ -77,7 +95,7 @@ class Accounting:
             found = [job for job in found if job.task_index is not None and job.task_index in selected.tasks]
         return await self._shown(ask, found, queries.read(ask, "op_handler_job"))
 
-    def _job_query(self, query: Query) -> JobQuery:
+    async def _job_query(self, query: Query) -> JobQuery:
         now = self._world.now()
         since, until = query.moment("start_time", now), query.moment("end_time", now)
         ids = [selectors.parse(word) for word in query.listed("step") or ()]
@@ -86,7 +104,7 @@ class Accounting:
             raise Failed(Error(problem, envelope.INVALID_QUERY, "op_handler_jobs"))
         return JobQuery(
             keys=tuple(JobKey(one.id) for one in ids if one is not None) if ids else None,
-            uids=self._uids(query.listed("users")),
+            uids=await self._uids(query),
             names=query.listed("job_name"),
             partitions=query.listed("partition"),
             accounts=query.listed("account"),
@@ -96,11 +114,19 @@ class Accounting:
             active_until=None if until is None else float(until),
         )
 
-    def _uids(self, names: tuple[str, ...] | None) -> tuple[int, ...] | None:
+    async def _uids(self, query: Query) -> tuple[int, ...] | None:
+        names = query.listed("users")
         if names is None:
             return None
-        found = [self._world.people.find(int(name) if name.isdigit() else name) for name in names]
-        return tuple(user.uid for user in found if user is not None)
+        found = []
+        for place, name in enumerate(names):
+            user = await self._world.people.find_soon(int(name) if name.isdigit() else name)
+            if user is not None:
+                found.append(user.uid)
+            elif not name.isdigit():
+                problem = Error(f"Unable to resolve user: {name}", envelope.NO_SUCH_USER, f"#/users[{place}]/")
+                raise queries.NotRead(problem, query.source, query.half)
+        return tuple(found)
 
     async def _shown(self, ask: Ask, found: Sequence[Job], query: Query) -> Reply:
         if not found:
@@ -122,7 +148,15 @@ class Accounting:
                 shown = history.job(job, steps.get(job.key, []), script, look)
                 if query.is_true("skip_steps"):
                     shown["steps"] = []
+                if ask.version < NUMBER_ONLY:
+                    shown["association"].update(self._booked(look, job))
                 yield dump(history.JOB.plain(shown, ask.version))
+
+    @staticmethod
+    def _booked(look: Look, job: Job) -> dict[str, str]:
+        book = look.view.book
+        found = None if book is None else book.find(job.request.user.lower(), job.request.account or "", job.partition)
+        return {} if found is None else {"account": found.account, "user": found.user, "partition": found.partition}
 
     async def _script(self, ask: Ask, job: Job) -> str:
         """Empty for who may not read it, and where it is not kept any more."""
@@ -293,6 +327,19 @@ class Accounting:
             }
         )
 
+    async def wckeys(self, ask: Ask) -> Reply:
+        """Jobs keep theirs, but nobody keeps a list of them."""
+        queries.read(ask, "op_handler_wckeys")
+        if not ask.caller.is_operator:
+            raise Failed(Error("slurmdb_wckeys_get failed", errors.number_of("access_denied"), "_dump_wckeys"))
+        return _listed(ask, "wckeys", [], "slurmdb_wckeys_get()", "_dump_wckeys")
+
+    async def instances(self, ask: Ask) -> Reply:
+        """Of a cloud; there are none."""
+        queries.read(ask, "op_handler_instances")
+        ask.said.warn("slurmdb_instances_get() found nothing", "_dump_instance_cond")
+        return Reply({"instances": []})
+
     @property
     def _cluster(self) -> str:
         return self._service.site.cluster_name
@@ -334,18 +381,17 @@ def _listed(ask: Ask, name: str, found: list[dict[str, Any]], getter: str, sourc
 def _is_chosen(job: Job, query: Query) -> bool:
     """Filters that the store does not know."""
     request = job.request
-    for name, value in (
-        ("reservation", request.reservation or ""),
-        ("wckey", request.wckey or ""),
-        ("groups", str(request.gid)),
-        ("constraints", request.component.constraint or ""),
-        ("reason", job.reason.value),
+    for name, values in (
+        ("reservation", {request.reservation or ""}),
+        ("wckey", {request.wckey or ""}),
+        ("groups", {str(request.gid), group_name(request.gid)}),
+        ("constraints", {request.component.constraint or ""}),
     ):
         wanted = query.listed(name)
-        if wanted is not None and value not in wanted:
+        if wanted is not None and not values & set(wanted):
             return False
     words = query.words("state")
-    return not words or any(_is_in_state(job, word) for word in words)
+    return query.found.get("state") is None or any(_is_in_state(job, word) for word in words)
 
 
 def _is_in_state(job: Job, word: str) -> bool:

@@ -4,12 +4,15 @@ Plain ASGI, because it is asked thousands of times a second. What a path is call
 in `adapters.slurm.rest`; what is done stands in the modules beside this one.
 """
 
+import asyncio
+import json
 import logging
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote
 
+from adapters.slurm import data
 from adapters.slurm.rest import envelope, openapi, parsing, tables
 from adapters.slurm.rest.envelope import Client
 from adapters.slurm.rest.parsing import Failed
@@ -42,6 +45,7 @@ _VERSIONED = re.compile(r"/(slurm|slurmdb|util)/v0\.0\.(\d{2})/(.*)\Z", re.DOTAL
 _GOOD_PATH = re.compile(r"[A-Za-z0-9._~%/-]*\Z")
 _PLAIN = "text/plain"
 _JSON = "application/json"
+_YAML = "application/yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +144,8 @@ class SlurmRest:
         if not _GOOD_PATH.match(path):
             return plain(404, "Invalid or unknown URL path")
         if path in _OPENAPI_PATHS and scope["method"] == "GET":
-            return Answer(200, openapi.document_bytes(), kind)
+            document = Answer(200, openapi.document_bytes())
+            return await _as_yaml(document) if kind == _YAML else document
         found = self._find(scope["method"], path)
         if found is None:
             return plain(404, _NO_SUCH_PATH)
@@ -148,7 +153,11 @@ class SlurmRest:
         body = await _body(receive, headers)
         if body is None:
             return plain(413, "Payload Too Large")
-        if body and not _is_json(headers.get(b"content-type", b"").decode("latin-1")):
+        given_kind = headers.get(b"content-type", b"").decode("latin-1").strip().lower()
+        if body and given_kind not in _TAKEN:
+            # A form is what curl calls a body whose kind nobody named.
+            if given_kind == "application/x-www-form-urlencoded":
+                return plain(500, "Unspecified error")
             return plain(415, "MIME type is unknown to any loaded plugins")
         query = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True))
         client = self._client(scope, peer)
@@ -164,13 +173,15 @@ class SlurmRest:
             return Answer(304, b"", kind)
         finally:
             self._counters.count(one, who.user, self._world.now() - started)
-        return self._written(ask, reply, kind)
+        answer = self._written(ask, reply, kind)
+        return await _as_yaml(answer) if kind == _YAML else answer
 
     async def _who(
         self, peer: Peer | None, pairs: Sequence[tuple[bytes, bytes]], headers: Mapping[bytes, bytes]
     ) -> tuple[Caller | None, BridgeError | None]:
         """(caller, why a token was not taken). slurmrestd tells of a bad token only where it asks the controller."""
-        has_token = b"x-slurm-user-token" in headers or b"authorization" in headers
+        scheme, _, bearer = headers.get(b"authorization", b"").strip().partition(b" ")
+        has_token = b"x-slurm-user-token" in headers or (scheme.lower() == b"bearer" and bool(bearer.strip()))
         try:
             return await self._gate.admit(peer, pairs), None
         except (NotAuthenticated, NotPermitted) as error:
@@ -252,19 +263,18 @@ def _denied(problem: BridgeError) -> int:
 
 
 def _accepted(accept: str) -> str | None:
-    """The content type to answer with; JSON is YAML too."""
+    """The content type to answer with."""
     for part in accept.split(","):
         kind = part.partition(";")[0].strip().lower()
         if kind in ("", "*/*", "application/*", _JSON, "application/jsonrequest", "application/openapi+json"):
             return _JSON
         if kind in ("application/yaml", "application/openapi+yaml", "application/openapi", "text/yaml"):
-            return "application/yaml"
+            return _YAML
     return None
 
 
-def _is_json(content_type: str) -> bool:
-    """Parameters such as a charset are not looked at, and none at all is taken for JSON."""
-    return content_type.partition(";")[0].strip().lower() in ("", _JSON, "application/jsonrequest")
+_TAKEN = frozenset({"", _JSON, "application/jsonrequest"})
+"""Kinds of body, none at all among them. As with slurmrestd, nothing may stand behind them."""
 
 
 async def _body(receive: Receive, headers: Mapping[bytes, bytes]) -> bytes | None:
@@ -284,6 +294,13 @@ async def _body(receive: Receive, headers: Mapping[bytes, bytes]) -> bytes | Non
         parts.append(part)
         if not message.get("more_body", False):
             return b"".join(parts)
+
+
+async def _as_yaml(answer: Answer) -> Answer:
+    """In Slurm's layout; made whole, as few ask for it."""
+    parts = [answer.body] if answer.pieces is None else [piece async for piece in answer.pieces]
+    text = await asyncio.to_thread(lambda: data.to_yaml(json.loads(b"".join(parts))))
+    return Answer(answer.status, text.removesuffix("\n").encode(), _YAML)
 
 
 async def _pieces(name: str, items: AsyncIterator[str], rest: str) -> AsyncIterator[bytes]:

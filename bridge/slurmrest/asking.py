@@ -95,6 +95,7 @@ class World:
             fleet=sizes.fleet_of(site, await self.service.nodes.known()),
             group_of=group_name,
             starts=await self.service.forecast.starts() if waits else {},
+            book=await self.service.accounting.book(),
         )
 
     async def node_uses(self, caller: Caller) -> list[NodeUse]:

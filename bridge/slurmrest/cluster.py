@@ -1,14 +1,16 @@
 """ping, diag, nodes, partitions, reservations, licences, shares: the controller's own state."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from adapters.slurm import errors, hostlist, sdiag
 from adapters.slurm.rest import cluster, diagnostics, envelope, nodes, parsing
 from adapters.slurm.rest.envelope import Error
 from adapters.slurm.rest.parsing import Failed
+from adapters.slurm.rest.shapes import STRINGS, Json
 from adapters.slurm.scontrol_show import NodeUse
-from bridge.core.errors import Refused
+from bridge.core.errors import Conflict, Refused
+from bridge.core.nodes import Order
 from bridge.slurmrest import queries
 from bridge.slurmrest.asking import Ask, Handler, NotModified, Reply, World
 from bridge.slurmrest.counters import Counters
@@ -23,6 +25,7 @@ def handlers(world: World, counters: Counters) -> Mapping[str, Handler]:
         "slurm_get_nodes": one.nodes,
         "slurm_get_node": one.node,
         "slurm_post_node": one.change_node,
+        "slurm_post_nodes": one.change_nodes,
         "slurm_get_partitions": one.partitions,
         "slurm_get_partition": one.partition,
         "slurm_get_reservations": one.reservations,
@@ -84,26 +87,45 @@ class Cluster:
 
     async def change_node(self, ask: Ask) -> Reply:
         name = ask.parameters["node_name"]
-        wanted = parsing.record(
-            parsing.load(ask.body) or {}, nodes.CHANGE, "#/", ask.said, "UPDATE_NODE_MSG", ask.version
-        )
-        refused = [field for field, value in wanted.items() if value and field not in ("state", "reason", "name")]
+        wanted = _change_of(ask)
+        if wanted.get("name"):
+            ignored = hostlist.compress(wanted["name"])
+            ask.said.warn(f"node_names field {ignored} ignored for singular node update", "_update_node")
+        return await self._change(ask, [name], wanted, "_update_node")
+
+    async def change_nodes(self, ask: Ask) -> Reply:
+        wanted = _change_of(ask)
+        names = [name for word in wanted.get("name") or () for name in _expanded(word)]
+        return await self._change(ask, names, wanted, "_update_nodes")
+
+    async def _change(self, ask: Ask, names: Sequence[str], wanted: Mapping[str, Any], source: str) -> Reply:
+        """As slurmctld: the nodes that there are are changed, although others are not there."""
+        failure = f"Failure to update node {hostlist.compress(names) if names else '(null)'}"
+        refused = [field for field, value in wanted.items() if value and field not in _CHANGEABLE]
         if refused:
             sentence = f"{', '.join(refused)}: what a node is stands in the site file; only its state can be set"
-            raise Failed(Error(f"Failure to update node {name}", -1, "_update_node", sentence))
-        mark = _mark_of(wanted.get("state") or ())
-        try:
-            if mark is None:
-                raise Refused("no such change of state", code="invalid_node_state")
-            await self._service.nodes.mark(ask.caller, [name], mark, wanted.get("reason") or "")
-        except Refused as error:
-            problem = envelope.of_bridge(f"Failure to update node {name}", error, "_update_node")
-            if error.code == "invalid_node_state":
-                problem = Error(problem.description, 2180, "_update_node", "Invalid node state transition")
-            elif error.code == "access_denied":
-                problem = Error(problem.description, errors.number_of("invalid_user_id"), "_update_node")
-            raise Failed(problem) from error
+            raise Failed(Error(failure, -1, source, sentence))
+        if not ask.caller.is_operator:
+            raise Failed(Error(failure, errors.number_of("invalid_user_id"), source))
+        known = {node.name for node in await self._service.nodes.known()}
+        for name in names:
+            if name in known:
+                await self._change_one(ask, name, wanted, failure, source)
+        if not names or not known >= set(names):
+            raise Failed(Error(failure, errors.number_of("invalid_node_name"), source))
         return Reply()
+
+    async def _change_one(self, ask: Ask, name: str, wanted: Mapping[str, Any], failure: str, source: str) -> None:
+        words = wanted.get("state", ())
+        order = _ORDERS.get(words[0]) if len(words) == 1 else None
+        if "state" not in wanted:
+            order = "REASON"
+        try:
+            if order is None:
+                raise Refused("no such change of state", code="invalid_node_state")
+            await self._service.nodes.mark(ask.caller, [name], order, wanted.get("reason") or "")
+        except (Conflict, Refused) as error:
+            raise Failed(envelope.of_bridge(failure, error, source)) from error
 
     async def _uses(self, ask: Ask) -> list[NodeUse]:
         return await self._world.node_uses(ask.caller)
@@ -172,12 +194,29 @@ class Cluster:
         return last
 
 
-def _mark_of(words: Sequence[str]) -> Literal["UP", "DRAIN", "DOWN"] | None:
-    for word in words:
-        if word in ("DRAIN", "FAIL"):
-            return "DRAIN"
-        if word == "DOWN":
-            return "DOWN"
-        if word in ("RESUME", "UNDRAIN", "IDLE"):
-            return "UP"
-    return None
+_CHANGEABLE = frozenset({"state", "reason", "reason_uid", "name"})
+_ORDERS: Mapping[str, Order] = {
+    "DRAIN": "DRAIN",
+    "FAIL": "FAIL",
+    "DOWN": "DOWN",
+    "RESUME": "RESUME",
+    "UNDRAIN": "UNDRAIN",
+    "IDLE": "IDLE",
+}
+
+
+def _change_of(ask: Ask) -> dict[str, Any]:
+    given = parsing.an_object(parsing.load(ask.body) or {}, "#/")
+    lists: dict[str, Json] = {}
+    for name, value in given.items():
+        if isinstance(value, str) and nodes.CHANGE.fields.get(name) == STRINGS:
+            parsing.warn_of_type(value, STRINGS, f"#/{name}/", ask.said)
+            lists[name] = [value]
+    return parsing.record({**given, **lists}, nodes.CHANGE, "#/", ask.said, "UPDATE_NODE_MSG", ask.version)
+
+
+def _expanded(word: str) -> list[str]:
+    try:
+        return hostlist.expand(word)
+    except ValueError:
+        return [word]  # no node has such a name

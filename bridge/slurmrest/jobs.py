@@ -167,7 +167,13 @@ class Jobs:
         if wanted.is_bad_signal:
             return Reply(ask.path.empty)
         failed_ones: list[dict[str, Any]] = []
-        for word, selected in await self._meant(ask, wanted):
+        try:
+            meant = await self._meant(ask, wanted)
+        except Failed as failed:
+            if failed.error is not None:
+                ask.said.errors.append(failed.error)
+            return Reply(ask.path.empty)
+        for word, selected in meant:
             failed_ones += await self.kill(ask, word, selected, wanted.signal, wanted.flags)
         return Reply({"status": failed_ones})
 
@@ -175,7 +181,11 @@ class Jobs:
         named = [(word, one) for word, one in wanted.jobs or () if one is not None]
         if not wanted.has_filter:
             return named
-        users = [self._world.people.find(name) for name in wanted.users or ()]
+        users = [await self._world.people.find_soon(name) for name in wanted.users or ()]
+        for name, user in zip(wanted.users or (), users, strict=True):
+            if user is None:
+                problem = f"Unable to resolve {name} to numeric user id"
+                raise Failed(Error(problem, -1, "uid_from_string()", "Unspecified error"))
         uids = None if wanted.users is None else tuple(user.uid for user in users if user is not None)
         query = JobQuery(
             keys=tuple(JobKey(one.id) for _, one in named) if wanted.jobs is not None else None,

@@ -9,7 +9,7 @@ from adapters.slurm import timespec, values
 from adapters.slurm.rest import envelope, parsing
 from adapters.slurm.rest.envelope import Error, Said
 from adapters.slurm.rest.parsing import Failed
-from adapters.slurm.rest.paths import Switch
+from adapters.slurm.rest.paths import Choices, Half, Switch
 from adapters.slurm.rest.shapes import Boolean, Flags
 from bridge.slurmrest.asking import Ask
 
@@ -19,6 +19,7 @@ class Query:
     found: Mapping[str, Any]
     source: str
     """slurmrestd's name of what handles the request, for errors."""
+    half: Half = "slurm"
 
     def text(self, name: str) -> str | None:
         value: str | None = self.found.get(name)
@@ -44,17 +45,18 @@ class Query:
         if value.isascii() and value.isdigit() and len(value) < 16:
             return int(value)
         try:
-            return int(timespec.parse_begin(value, now))
+            return int(timespec.parse_past(value, now))
         except values.BadValue as bad:
             problem = Error(f"Parsing of {value} for timestamp failed", envelope.NOT_CONVERTED, f"#/{name}/")
-            raise NotRead(problem, self.source) from bad
+            raise NotRead(problem, self.source, self.half) from bad
 
 
 class NotRead(Failed):
     """Both what is wrong and that the query is refused for it are told."""
 
-    def __init__(self, first: Error, source: str) -> None:
-        super().__init__(Error("Rejecting request. Failure parsing query.", envelope.INVALID_QUERY, source))
+    def __init__(self, first: Error, source: str, half: Half) -> None:
+        what = "query parameters" if half == "slurmdb" else "query."
+        super().__init__(Error(f"Rejecting request. Failure parsing {what}", envelope.INVALID_QUERY, source))
         self.first = first
 
 
@@ -66,16 +68,17 @@ def read(ask: Ask, source: str) -> Query:
         if name in ask.query:
             value = ask.query[name]
             if isinstance(shape, Flags):
-                words = value.split(",") if value else []
-                found[name] = parsing.flags(words, shape, ask.version, f"#/{name}/", ask.said)
+                words = value.split(",") if value or isinstance(shape, Choices) else []
+                place = f"#/{name}[0]/" if isinstance(shape, Choices) else f"#/{name}/"
+                found[name] = parsing.flags(words, shape, ask.version, place, ask.said)
             elif isinstance(shape, Boolean):
-                found[name] = parsing.boolean(value, f"#/{name}/", ask.said)
+                found[name] = True if value == "" else parsing.boolean(value, f"#/{name}/", ask.said)
             elif isinstance(shape, Switch):
                 found[name] = parsing.boolean(value, f"#/{name}/", Said())
             else:
                 found[name] = value
     parsing.warn_of_unknown(ask.query, known.keys(), "#/", ask.said, ask.path.query_parser)
-    return Query(found, source)
+    return Query(found, source, ask.path.half)
 
 
 def stamp(at: int) -> str:

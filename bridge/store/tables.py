@@ -94,6 +94,7 @@ jobs = Table(
     Column("state", String(16), nullable=False),
     Column("reason", Text, nullable=False),
     Column("reason_detail", AnyText, nullable=False),
+    Column("waited_for", Text, nullable=False, server_default="None"),  # a reason
     Column("uid", BigInteger, nullable=False),
     Column("user_name", AnyText, nullable=False),
     Column("name", AnyText, nullable=False),

@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable
 
-from tests.bench import commands, jobs, memory, slurmrest, submissions
+from tests.bench import commands, jobs, memory, slurmrest, srun_output, submissions
 from tests.bench.figure import Figure
 
 BENCHMARKS: dict[str, Callable[[], Figure]] = {
@@ -18,6 +18,7 @@ BENCHMARKS: dict[str, Callable[[], Figure]] = {
     "squeue-5k": commands.squeue_5k,
     "latency": jobs.latency,
     "array": jobs.array,
+    "srun-output": srun_output.srun_output,
     "memory": memory.memory,
     "memory-1m": memory.memory_1m,
 }

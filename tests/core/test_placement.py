@@ -10,7 +10,7 @@ from bridge.core import constraint, placement, sizing
 from bridge.core.fitting import Candidate
 from bridge.core.job import JobKey, Share
 from bridge.core.nodes import Node, NodeState, Partition
-from bridge.core.placement import FOREVER, Running
+from bridge.core.placement import FOREVER, RESERVED, Running
 from bridge.core.reasons import Reason
 from bridge.core.request import Component, Gres
 from tests.builders import a_node
@@ -216,6 +216,18 @@ class TestOrder:
     def test_nodes_that_are_away_are_named(self):
         nodes = (a_node("n1", state=NodeState.DRAIN), a_node("n2", state=NodeState.DOWN))
         assert plan([a_candidate(1)], nodes=nodes).reasons == {JobKey(1): (Reason.NODES_NOT_AVAILABLE, "n1,n2")}
+
+    def test_who_is_behind_a_job_that_lacks_nodes_is_told_less_and_runs_where_there_is_room(self):
+        nodes = (a_node("n1", cpus=1), a_node("n2", cpus=1, state=NodeState.DRAIN))
+        found = plan(
+            [a_candidate(job, nodes_min=2 if job < 3 else 1, tasks=1 + (job < 3)) for job in (1, 2, 3, 4)], nodes=nodes
+        )
+        assert placed(found) == {3: [("n1", 1, 1)]}
+        assert found.reasons == {
+            JobKey(1): (Reason.NODES_NOT_AVAILABLE, "n2"),
+            JobKey(2): (Reason.NODES_NOT_AVAILABLE, RESERVED),
+            JobKey(4): (Reason.PRIORITY, ""),
+        }
 
     def test_a_job_that_no_node_can_ever_hold_keeps_nobody_waiting(self):
         found = plan([a_candidate(1, memory_per_node_mib=10**6), a_candidate(2, tasks=99), a_candidate(3)])

@@ -173,6 +173,11 @@ class TestSteps:
         job, _ = state.advance(job, events.NotStarted(NOON + 5, 1, "no room"))
         assert (job.state, job.priority, job.reason) == (JobState.PENDING, 0, Reason.HELD_ADMIN)
 
+    def test_what_a_job_waited_for_is_kept_once_it_runs(self):
+        job, _ = state.advance(a_job(reason=Reason.LICENSES), events.Waits(NOON, Reason.RESOURCES, eligible=True))
+        job, _ = state.advance(job, events.Placed(NOON + 1, SHARES))
+        assert (job.reason, job.waited_for) == (Reason.NONE, Reason.LICENSES)
+
     def test_a_later_time_to_begin_outlives_a_requeue(self):
         job, _ = state.advance(a_job(begin_at=NOON + 3600), events.StopAsked(NOON, 1001))
         job, _ = state.advance(job, events.Requeued(NOON + 2, 1001))

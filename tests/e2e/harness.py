@@ -403,7 +403,7 @@ def read_record(text: str) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def a_bridge(*, owned_by_root: bool = True, site: str = SITE) -> Iterator[Bridge]:
+def a_bridge(*, owned_by_root: bool = True, site: str = SITE, server: str = "") -> Iterator[Bridge]:
     """Started, and cleared at the end. Not owned by root: bridge and jobs are a plain user's."""
     root = Path(tempfile.mkdtemp(prefix="bridge-e2e-"))
     try:
@@ -414,7 +414,7 @@ def a_bridge(*, owned_by_root: bool = True, site: str = SITE) -> Iterator[Bridge
         owner = person.myself() if owned_by_root else user
         for path in (root, root / "work"):
             os.chown(path, user.uid, user.gid)
-        bridge = Bridge(root, owner, user, site)
+        bridge = Bridge(root, owner, user, site, server)
         bridge.start()
         try:
             yield bridge

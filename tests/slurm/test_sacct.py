@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from adapters.slurm import durations, sacct, sacct_fields
 from adapters.slurm.answer import Answer
 from bridge.core.job import End, JobKey, JobState, Share
+from bridge.core.reasons import Reason
 from tests.builders import NOON, a_job
 from tests.slurm.views import a_view
 
@@ -261,6 +262,18 @@ def test_the_window():
     query = read("-S", "now-1hour", "-E", "now")
     assert (query.since, query.until) == (NOON - 3500, NOON + 100)
     assert read("-s", "R", "-S", "now-1hour").until == NOON - 3500
+
+
+def test_a_time_of_day_begins_a_window_today():
+    midnight = NOON - NOON % 86400
+    assert read("-S", "10:00").since == midnight + 36000
+    assert read("-S", "0131").since == 1675123200
+
+
+def test_the_reason_is_what_a_job_that_was_placed_had_waited_for():
+    ran = a_done_job(id=1, attempt=1, waited_for=Reason.LICENSES)
+    waits = a_job(id=2, reason=Reason.DEPENDENCY, waited_for=Reason.HELD_USER)
+    assert text_of([ran, waits], "-X", "-n", "-P", "-j", "1,2", "-o", "jobid,reason") == "1|Licenses\n2|None\n"
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from adapters.slurm import squeue
 from adapters.slurm.answer import Answer
+from bridge.core import placement
 from bridge.core.forecast import Start
 from bridge.core.indexset import IndexSet, parse
 from bridge.core.job import End, JobKey, JobState, Share
@@ -263,14 +264,14 @@ def test_reasons_in_slurms_words():
     held = a_job(reason=Reason.REQUEUED_HELD)
     special = a_job(state="SPECIAL_EXIT", reason=Reason.REQUEUED_HELD)
     drained = a_job(reason=Reason.NODES_NOT_AVAILABLE, reason_detail="n4")
-    named = a_job(reason=Reason.NODES_NOT_AVAILABLE, reason_detail="n4", asked={"node_list": ("n4",)})
-    shown = [queue_text([job], "-t", "all", "-h", "-o", "%r")[0] for job in (killed, held, special, drained, named)]
+    behind = a_job(reason=Reason.NODES_NOT_AVAILABLE, reason_detail=placement.RESERVED)
+    shown = [queue_text([job], "-t", "all", "-h", "-o", "%r")[0] for job in (killed, held, special, drained, behind)]
     assert shown == [
         "RaisedSignal:9(Killed)\n",
         "job requeued in held state\n",
         "job requeued in special exit state\n",
         "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions\n",
-        "ReqNodeNotAvail, UnavailableNodes:n4\n",
+        "ReqNodeNotAvail, May be reserved for other job\n",
     ]
 
 

@@ -109,6 +109,27 @@ class TestNodes:
             assert (status, [one["error_number"] for one in told["errors"]]) == (500, [9207, 2180])
 
     @in_loop
+    async def test_several_are_changed_at_once_and_unknown_ones_are_told_of(self, url: str) -> None:
+        async with a_world(url) as world:
+            drain = {"name": "n[1-2]", "state": ["DRAIN"], "reason": "fans"}
+            status, told = await world.call("POST", f"{V44}/nodes/", drain)
+            assert (status, told["errors"][0]["error_number"]) == (500, 2010)
+            status, told = await world.call("POST", f"{V44}/nodes/", drain, user=ROOT)
+            assert (status, told["errors"], [one["source"] for one in told["warnings"]]) == (200, [], ["#/name/"])
+            back = {"name": ["n1", "zork"], "state": ["RESUME"]}
+            status, told = await world.call("POST", f"{V44}/nodes/", back, user=ROOT)
+            assert (status, told["errors"][0]["description"]) == (500, "Failure to update node n1,zork")
+            _, told = await world.call("GET", f"{V44}/nodes/")
+            assert {one["name"]: (one["state"], one["reason"]) for one in told["nodes"]} == {
+                "n1": (["IDLE"], ""),
+                "n2": (["IDLE", "DRAIN"], "fans"),
+            }
+            assert (await world.call("POST", f"{V44}/node/n2", {"reason": "two fans"}, user=ROOT))[0] == 200
+            assert (await world.call("POST", f"{V44}/node/n1", {"reason": "none"}, user=ROOT))[0] == 200
+            _, told = await world.call("GET", f"{V44}/nodes/")
+            assert [one["reason"] for one in told["nodes"]] == ["", "two fans"]
+
+    @in_loop
     async def test_nothing_is_sent_that_has_not_changed(self, url: str) -> None:
         async with a_world(url) as world:
             for path in ("nodes/", "partitions/", "reservations/", "node/n1", "partition/main"):
@@ -183,6 +204,49 @@ class TestAccounting:
             _, told = await world.call("GET", f"{DB}/jobs/?users=alice&state=RUNNING&skip_steps=true")
             assert [(one["job_id"], one["steps"]) for one in told["jobs"]] == [(job_id, [])]
             assert (await world.store.get(JobKey(job_id))) is not None
+
+    @in_loop
+    async def test_what_is_not_eligible_yet_is_shown_by_its_id_alone(self, url: str) -> None:
+        async with a_world(url) as world:
+            held = await world.submitted(hold=True, name="held", array="1-3%2", tasks=1)
+            _, told = await world.call("GET", f"{DB}/jobs/?job_name=held")
+            assert told["jobs"] == []
+            _, told = await world.call("GET", f"{DB}/jobs/?step={held}")
+            assert [(one["array"]["task"], one["state"]["reason"]) for one in told["jobs"]] == [("0xE%2", "None")]
+
+    @in_loop
+    async def test_filters_that_name_nothing_known(self, url: str) -> None:
+        async with a_world(url) as world:
+            await world.run(str(await world.submitted(name="a")))
+            status, told = await world.call("GET", f"{DB}/jobs/?users=nosuchuser")
+            assert (status, [one["error_number"] for one in told["errors"]]) == (422, [2166, 9000])
+            for query in ("users=4242", "cluster=zork", "association=7", "state=ZORK", "account=zork"):
+                _, told = await world.call("GET", f"{DB}/jobs/?{query}")
+                assert told["jobs"] == [], query
+            _, told = await world.call("GET", f"{DB}/jobs/?cluster=oracle&association=0&state=RUNNING&users=alice")
+            assert [one["name"] for one in told["jobs"]] == ["a"]
+
+    @in_loop
+    async def test_a_job_names_the_association_that_it_is_booked_on(self, url: str) -> None:
+        async with a_world(url) as world:
+            job_id = await world.submitted(user=ROOT, account="root")
+            assert (await world.shown(job_id))["association_id"] == 2
+            _, told = await world.call("GET", f"{DB}/job/{job_id}")
+            assert told["jobs"][0]["association"]["id"] == 2
+            _, old = await world.call("GET", f"/slurmdb/v0.0.42/job/{job_id}")
+            assert {name: old["jobs"][0]["association"][name] for name in ("account", "user", "id")} == {
+                "account": "root",
+                "user": "root",
+                "id": 2,
+            }
+
+    @in_loop
+    async def test_lists_of_what_nobody_keeps_are_empty(self, url: str) -> None:
+        async with a_world(url) as world:
+            for path, name in (("wckeys/", "wckeys"), ("wckey/1", "wckeys"), ("instances/", "instances")):
+                status, told = await world.call("GET", f"{DB}/{path}", user=ROOT)
+                assert (status, told[name], len(told["warnings"])) == (200, [], 1), path
+            assert (await world.call("GET", f"{DB}/wckeys/"))[0] == 500
 
     @in_loop
     async def test_the_book_of_a_new_site(self, url: str) -> None:
@@ -284,6 +348,10 @@ class TestPaths:
             client = await world.client(accept="application/yaml")
             answer = await client.get(f"{V44}/ping/")
             assert answer.headers["content-type"] == "application/yaml"
-            assert answer.json()["errors"] == []  # JSON is YAML
+            assert answer.text.startswith(
+                "%YAML 1.1\n--- !!map\n!!str pings: !!seq\n- !!map\n  !!str hostname: !!str here\n"
+            )
+            answer = await client.get(f"{V44}/jobs/")
+            assert answer.text.startswith("%YAML 1.1\n--- !!map\n!!str jobs: !!seq []\n")
             answer = await client.post(f"{V44}/job/submit", content=b"a: 1", headers={"content-type": "text/plain"})
             assert (answer.status_code, answer.text) == (415, "MIME type is unknown to any loaded plugins")

@@ -215,6 +215,8 @@ ASSOCIATIONS_ANSWER = answer("openapi_assocs_resp", {"associations": List(ASSOCI
 QOS_ANSWER = answer("openapi_slurmdbd_qos_resp", {"qos": List(QOS)})
 CLUSTERS_ANSWER = answer("openapi_clusters_resp", {"clusters": List(CLUSTER)})
 TRES_ANSWER = answer("openapi_tres_resp", {"TRES": List(TRES)})
+WCKEYS_ANSWER = answer("openapi_wckey_resp", {"wckeys": List(WCKEY)})
+INSTANCES_ANSWER = answer("openapi_instances_resp", {"instances": List(INSTANCE)})
 CONFIG_ANSWER = answer(
     "openapi_slurmdbd_config_resp",
     {

@@ -13,7 +13,7 @@ from typing import Any
 from adapters.slurm import options, readers, values
 from adapters.slurm.occurrences import Occurrence, Rank
 from adapters.slurm.rest import job_words, parsing
-from adapters.slurm.rest.envelope import Error, Said
+from adapters.slurm.rest.envelope import NO_SUCH_USER, Error, Said
 from adapters.slurm.rest.parsing import Failed
 from adapters.slurm.rest.shapes import (
     BOOLEAN,
@@ -37,7 +37,6 @@ from bridge.core.request import Gres
 from bridge.core.users import User
 
 SOURCE = "request"
-USER_UNKNOWN = 2166
 
 
 @dataclass(slots=True)
@@ -321,7 +320,7 @@ def _user(into: Gathered, value: str) -> None:
         return
     found = into.find_user(int(value) if value.isascii() and value.isdigit() and len(value) < 11 else value)
     if found is None:
-        raise Failed(Error(f"Unable to resolve user: {value}", USER_UNKNOWN, into.place))
+        raise Failed(Error(f"Unable to resolve user: {value}", NO_SUCH_USER, into.place))
     into.user = found
 
 

@@ -176,6 +176,10 @@ class Look:
     user_name: Callable[[int], str]
 
 
+NOT_KNOWN = -2
+"""An amount of energy that nobody measured."""
+
+
 def job(one: Job, steps: Sequence[Step], script: str, look: Look) -> dict[str, Any]:
     """`steps`: those of the job, whatever attempt; without any none are shown, not even the batch script."""
     facts = jobs.facts_of(one, look.view)
@@ -195,7 +199,7 @@ def job(one: Job, steps: Sequence[Step], script: str, look: Look) -> dict[str, A
             "cluster": view.site.cluster_name,
             "partition": "",
             "user": "",
-            "id": 0,
+            "id": view.association_id(one),
         },
         "block": "",
         "cluster": view.site.cluster_name,
@@ -249,12 +253,12 @@ def job(one: Job, steps: Sequence[Step], script: str, look: Look) -> dict[str, A
         "stdin": jobs.standard_input(request),
         "state": {
             "current": _state(sacct_fields.state(row)),
-            "reason": one.reason.value if one.state in WAITING else "None",
+            "reason": jobfacts.reason_waited_for(one).value,
         },
         "steps": _steps(one, steps, look) if one.nodes else [],
         "submit_line": request.submit_line,
         "tres": {
-            "allocated": look.resources.listed(sizes.allocated(one)) if one.nodes else [],
+            "allocated": look.resources.listed((*sizes.allocated(one), ("energy", NOT_KNOWN))) if one.nodes else [],
             "requested": look.resources.listed(facts.asked.tres),
         },
         "used_gres": "",
@@ -285,13 +289,23 @@ def _code(text: str) -> Mapping[str, Any]:
 
 def _array(one: Job) -> dict[str, Any]:
     array = one.request.array
-    waiting = jobfacts.task_expression(one, 0) if one.task_index is None else None
     return {
         "job_id": jobfacts.base_id(one) if array is not None else 0,
         "limits": {"max": {"running": {"tasks": (array.throttle or 0) if array is not None else 0}}},
         "task_id": one.task_index,
-        "task": waiting or "",
+        "task": _waiting_tasks(one),
     }
+
+
+def _waiting_tasks(one: Job) -> str:
+    """The bits of their indices, as the database keeps them: `0xE%2`."""
+    array = one.request.array
+    if array is None or one.task_index is not None or not one.waiting:
+        return ""
+    bits = 0
+    for index in one.waiting:
+        bits |= 1 << index
+    return f"0x{bits:X}" + (f"%{array.throttle}" if array.throttle else "")
 
 
 def _steps(one: Job, steps: Sequence[Step], look: Look) -> list[dict[str, Any]]:

@@ -36,6 +36,7 @@ from adapters.slurm.rest.shapes import (
     until,
 )
 from adapters.slurm.squeue_columns import View, node_list
+from bridge.core import placement
 from bridge.core.job import WAITING, Job, JobState
 from bridge.core.reasons import Reason
 from bridge.core.request import UNLIMITED_SECONDS, Component, JobRequest
@@ -468,6 +469,8 @@ def _allocated_licenses(f: Facts) -> str:
 
 
 def _state_reason(f: Facts) -> str:
+    if f.job.reason is Reason.NODES_NOT_AVAILABLE and f.job.reason_detail != placement.RESERVED:
+        return Reason.RESOURCES.value
     return f.job.reason.value
 
 
@@ -499,7 +502,7 @@ _VALUES: Mapping[str, Value] = {
     "array_task_string": lambda f: (
         (jobfacts.task_expression(f.job, jobfacts.TASK_EXPRESSION_LENGTH) or "") if f.job.task_index is None else ""
     ),
-    "association_id": Fixed(0),
+    "association_id": lambda f: f.view.association_id(f.job),
     "batch_features": _recorded("batch"),
     "batch_flag": Fixed(True),
     "batch_host": lambda f: f.job.nodes[0].node if f.job.nodes else "",

@@ -71,6 +71,9 @@ def read(body: Json, version: int, said: Said) -> Wanted:
     found = parsing.record(given, BODY, "#/", said, "KILL_JOBS_MSG", version)
     signal, is_bad = _signal(found, said)
     listed = found.get("jobs")
+    for one in given.get("jobs") or ():
+        if not isinstance(one, str):
+            parsing.warn_of_type(one, TEXT, "#/jobs/", said)
     users: list[int | str] = [found["user_name"]] if found.get("user_name") else []
     if found.get("user_id"):
         users.append(int(found["user_id"]) if found["user_id"].isdigit() else found["user_id"])

@@ -190,7 +190,7 @@ def node(use: NodeUse, site: Site) -> dict[str, Any]:
         "res_cores_per_gpu": 0,
         "comment": "",
         "reason": one.reason,
-        "reason_changed_at": _moment(one.reason_at),
+        "reason_changed_at": _moment(one.reason_at if one.reason else None),
         "reason_set_by_user": one.reason_by if one.reason else "",
         "resume_after": 0,
         "reservation": use.reservation,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from adapters.slurm.rest.shapes import TEXT, Record, Text
+from adapters.slurm.rest.shapes import TEXT, Flags, Record, Text
 
 Half = Literal["slurm", "slurmdb", "util"]
 Method = Literal["GET", "POST", "DELETE"]
@@ -46,6 +46,11 @@ class Path:
 @dataclass(frozen=True, slots=True)
 class Switch(Text):
     """A flag in a query that is one bit of a set: unlike a field of type boolean its text is not warned of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choices(Flags):
+    """In a query: a list of flags, each a list of its own to slurmrestd. With an unknown one among them none fits."""
 
 
 SWITCH = Switch()

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from adapters.slurm.rest import accounts, cluster, diagnostics, history, jobs, kills, nodes, submission
 from adapters.slurm.rest.description import DESCRIPTION
 from adapters.slurm.rest.job_words import KILL_FLAGS, SHOW_FLAGS, STATE
-from adapters.slurm.rest.paths import SWITCH, TIME, Path
-from adapters.slurm.rest.shapes import BOOLEAN, TEXT, Field, Flags, Record, Shape, since, until
+from adapters.slurm.rest.paths import SWITCH, TIME, Choices, Path
+from adapters.slurm.rest.shapes import BOOLEAN, TEXT, Field, Record, Shape, since, until
 
 _JOBS_EMPTY = {"jobs": [], "last_backfill": 0, "last_update": 0}
 
@@ -44,6 +44,13 @@ _CONTROLLER = (
         body=nodes.CHANGE,
         failure="Failure to update node {node_name}",
         source="_update_node",
+    ),
+    Path(
+        *("slurm", "POST", "nodes", "post_nodes", "drain nodes or take them back", cluster.PLAIN_ANSWER),
+        body=nodes.CHANGE,
+        slash=True,
+        failure="Failure to update nodes",
+        source="_update_nodes",
     ),
     Path(
         *("slurm", "GET", "partitions", "get_partitions", "all partitions", nodes.PARTITIONS_ANSWER),
@@ -235,7 +242,7 @@ _HISTORY: Mapping[str, Shape | Field] = {
     "reason": TEXT,
     "reservation": TEXT,
     "reservation_id": TEXT,
-    "state": Flags(STATE),
+    "state": Choices(STATE),
     "step": TEXT,
     "end_time": TIME,
     "start_time": TIME,
@@ -243,6 +250,16 @@ _HISTORY: Mapping[str, Shape | Field] = {
     "users": TEXT,
     "wckey": TEXT,
 }
+_WCKEYS: Mapping[str, Shape] = dict.fromkeys(
+    (
+        *("cluster", "format", "id", "name", "only_defaults", "usage_end", "usage_start", "user", "with_usage"),
+        "with_deleted",
+    ),
+    TEXT,
+)
+_INSTANCES: Mapping[str, Shape] = dict.fromkeys(
+    ("cluster", "extra", "format", "instance_id", "instance_type", "node_list", "time_end", "time_start"), TEXT
+)
 
 _DATABASE = (
     Path(
@@ -346,6 +363,27 @@ _DATABASE = (
         query_parser="CLUSTER_CONDITION",
     ),
     Path(*("slurmdb", "GET", "tres", "get_tres", "kinds of resources", accounts.TRES_ANSWER), slash=True),
+    Path(
+        *("slurmdb", "GET", "wckeys", "get_wckeys", "workload keys; none are kept", accounts.WCKEYS_ANSWER),
+        query=Record("", _WCKEYS),
+        query_parser="WCKEY_CONDITION",
+        slash=True,
+    ),
+    Path(*("slurmdb", "GET", "wckey/{id}", "get_wckey", "one workload key; none are kept", accounts.WCKEYS_ANSWER)),
+    Path(
+        *("slurmdb", "GET", "instances", "get_instances", "instances of a cloud; there are none"),
+        accounts.INSTANCES_ANSWER,
+        query=Record("", _INSTANCES),
+        query_parser="INSTANCE_CONDITION",
+        slash=True,
+    ),
+    Path(
+        *("slurmdb", "GET", "instance", "get_instance", "one instance of a cloud; there is none"),
+        accounts.INSTANCES_ANSWER,
+        query=Record("", _INSTANCES),
+        query_parser="INSTANCE_CONDITION",
+        slash=True,
+    ),
     Path(*("slurmdb", "GET", "config", "get_config", "the whole accounting", accounts.CONFIG_ANSWER)),
 )
 

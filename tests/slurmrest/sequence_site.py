@@ -1,0 +1,198 @@
+"""More of the sequence: who asks, other people's jobs, nodes, the history, the book of accounts."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tests.slurmrest.sequence import DB, FINAL, V44, WAITS, Play
+
+BAD_TOKENS = ("garbage", "a.b.c", "eyJhbGciOiJIUzI1NiJ9.eyJzdW4iOiJyb290In0.AAAA")
+
+
+def who_asks(one: Play) -> None:
+    for path in (f"{V44}/ping/", f"{V44}/jobs/", f"{V44}/job/1", f"{DB}/users/", f"{V44}/nodes/", f"{V44}/zork"):
+        one.ask(f"{path} without a token", "GET", path, token="")
+        for token in BAD_TOKENS:
+            one.ask(f"{path} with the token {token}", "GET", path, token=token)
+    one.ask("submit without a token", "POST", f"{V44}/job/submit", {"script": "x"}, token="")
+    one.ask("submit with a bad token", "POST", f"{V44}/job/submit", {"script": "x", "job": {}}, token="garbage")
+    one.ask("cancel with a bad token", "DELETE", f"{V44}/job/1", token="garbage")
+    one.ask("change with a bad token", "POST", f"{V44}/job/1", {"name": "x"}, token="garbage")
+    for scheme in ("Bearer garbage", "Basic cm9vdDpyb290", "Bearer"):
+        one.ask(f"authorization {scheme}", "GET", f"{V44}/jobs/", token="", headers={"Authorization": scheme})
+    for name in ("root", "nosuchuser"):
+        named = {"X-SLURM-USER-NAME": name}
+        one.ask(f"acting for {name}", "GET", f"{V44}/job/9999999", headers=named)
+        one.ask(f"submitting for {name}", "POST", f"{V44}/job/submit", {"script": "x", "job": {}}, headers=named)
+    one.ask("root acts for nobody", "GET", f"{V44}/job/9999999", as_root=True, headers={"X-SLURM-USER-NAME": "nosuch"})
+
+
+def kinds_of_content(one: Play) -> None:
+    ping, body = f"{V44}/ping/", '{"script": "#!/bin/sh\\n", "job": {}}'
+    for kind in ("text/html", "application/xml", "application/yaml", "*/*", "text/html, application/json"):
+        one.ask(f"accept {kind}", "GET", f"{V44}/job/9999999", headers={"Accept": kind})
+    for kind in ("text/plain", "application/x-www-form-urlencoded", "application/json; charset=utf-8"):
+        one.ask(f"content {kind}", "POST", f"{V44}/job/submit", body, headers={"content-type": kind})
+    for method in ("PUT", "PATCH", "POST", "DELETE"):
+        one.ask(f"{method} ping", method, ping)
+        one.ask(f"{method} nodes", method, f"{V44}/nodes/zork/zork")
+    for version in ("v0.0.39", "v0.0.40", "v0.0.45", "v0.0.044", "v44", "v0.0.4"):
+        one.ask(f"version {version}", "GET", f"/slurm/{version}/ping/")
+        one.ask(f"accounting of {version}", "GET", f"/slurmdb/{version}/jobs/")
+    for path in (f"{V44}//ping/", f"{V44}/ping", f"{V44}/job/submit/", f"{V44}/jobs", f"{V44}/JOBS/", "/slurm/"):
+        one.ask(path, "GET", path + "?update_time=1999999999" if "jobs" in path else path)
+
+
+def others_jobs(one: Play) -> None:
+    job = one.submit("root's job", WAITS, as_root=True, hold=True)
+    array = one.submit("root's array", WAITS, as_root=True, hold=True, array="0-2")
+    mine = one.submit("my own", WAITS, hold=True)
+    one.ask("its record", "GET", f"{V44}/job/{job}")
+    one.ask("cancelled", "DELETE", f"{V44}/job/{job}")
+    one.ask("signalled", "DELETE", f"{V44}/job/{job}?signal=USR1")
+    one.ask("an array cancelled", "DELETE", f"{V44}/job/{array}")
+    one.ask("a task cancelled", "DELETE", f"{V44}/job/{array}_1")
+    one.ask("changed", "POST", f"{V44}/job/{job}", {"name": "mine"})
+    one.ask("released", "POST", f"{V44}/job/{job}", {"hold": False})
+    one.ask("several of two people", "DELETE", f"{V44}/jobs/", {"jobs": [job, mine, f"{array}_0"]})
+    one.ask("root cancels", "DELETE", f"{V44}/job/{job}", as_root=True)
+    one.ask("root cancels the array", "DELETE", f"{V44}/job/{array}", as_root=True)
+    one.ask("what became of it", "GET", f"{V44}/jobs/state/?job_id={job}")
+    one.ask("what became of the array", "GET", f"{V44}/jobs/state/?job_id={array}")
+
+
+def many_at_once(one: Play) -> None:
+    """DELETE jobs/ with all that its body may say."""
+    url = f"{V44}/jobs/"
+    first, second, third = (one.submit(f"job {name}", WAITS, hold=True, name=name) for name in ("ka", "kb", "kb"))
+    one.ask("a number", "DELETE", url, {"jobs": [9999999]})
+    one.ask("words", "DELETE", url, {"jobs": ["abc", "1_x", ""]})
+    one.ask("no list", "DELETE", url, {"jobs": "9999999"})
+    one.ask("no known signal", "DELETE", url, {"jobs": [first], "signal": "ZORK"})
+    one.ask("an unknown flag", "DELETE", url, {"jobs": [first], "flags": ["ZORK"]})
+    one.ask("an unknown field", "DELETE", url, {"jobs": ["9999999"], "zork": 1})
+    one.ask("a state and a name", "DELETE", url, {"job_name": "kb", "job_state": ["RUNNING"]})
+    one.ask("a name", "DELETE", url, {"job_name": "kb"})
+    one.ask("an unknown partition", "DELETE", url, {"partition": "zork"})
+    one.ask("an unknown user", "DELETE", url, {"user_name": "nosuchuser"})
+    one.ask("verbose", "DELETE", url, {"jobs": [first], "flags": ["VERBOSE"]})
+    one.ask("no JSON", "DELETE", url, "{")
+    one.ask("an empty body", "DELETE", url)
+    for job in (first, second, third):
+        one.ask("its state", "GET", f"{V44}/jobs/state/?job_id={job}")
+    running = one.submit("one that runs", WAITS)
+    one.until(running, lambda state: state == {"RUNNING"})
+    one.ask("its state while it runs", "GET", f"{V44}/jobs/state/?job_id={running}")
+    one.ask("signalled", "DELETE", url, {"jobs": [running], "signal": "CONT"})
+    one.ask("ended", "DELETE", url, {"jobs": [running], "signal": "KILL", "flags": ["FULL_JOB"]})
+    one.until(running, lambda state: bool(state & FINAL) and "COMPLETING" not in state)
+    one.ask("once more", "DELETE", url, {"jobs": [running]})
+
+
+def nodes(one: Play) -> None:
+    node, many = f"{V44}/node/n2", f"{V44}/nodes/"
+    one.ask("n2", "GET", node)
+    drain: dict[str, Any] = {"state": ["DRAIN"], "reason": "a fan"}
+    one.ask("drained by a plain user", "POST", node, drain)
+    one.ask("drained by root", "POST", node, drain, as_root=True)
+    one.ask("n2 drained", "GET", node)
+    one.ask("another reason", "POST", node, {"reason": "two fans"}, as_root=True)
+    one.ask("n2 with another reason", "GET", node)
+    one.ask("resumed", "POST", node, {"state": ["RESUME"]}, as_root=True)
+    one.ask("n2 resumed", "GET", node)
+    one.ask("down without a reason", "POST", node, {"state": ["DOWN"]}, as_root=True)
+    one.ask("down", "POST", node, {"state": ["DOWN"], "reason": "gone"}, as_root=True)
+    one.ask("n2 down", "GET", node)
+    one.ask("up again", "POST", node, {"state": ["RESUME"]}, as_root=True)
+    one.ask("no such state", "POST", node, {"state": ["ZORK"]}, as_root=True)
+    one.ask("nothing", "POST", node, {}, as_root=True)
+    one.ask("no body", "POST", node, as_root=True)
+    one.ask("an unknown field", "POST", node, {"zork": 1}, as_root=True)
+    one.ask("an unknown node", "POST", f"{V44}/node/zork", drain, as_root=True)
+    one.ask("several by a plain user", "POST", many, {"name": ["n1", "n2"], **drain})
+    one.ask("several", "POST", many, {"name": ["n1", "n2"], **drain}, as_root=True)
+    one.ask("n1 of several", "GET", f"{V44}/node/n1")
+    one.ask("several back", "POST", many, {"name": "n[1-2]", "state": ["RESUME"]}, as_root=True)
+    one.ask("n1 back", "GET", f"{V44}/node/n1")
+    one.ask("several without names", "POST", many, drain, as_root=True)
+    one.ask("several with an unknown one", "POST", many, {"name": ["n1", "zork"], **drain}, as_root=True)
+    one.ask("n1 after that", "GET", f"{V44}/node/n1")
+    one.ask("n1 back again", "POST", f"{V44}/node/n1", {"state": ["RESUME"]}, as_root=True)
+    one.ask("a comment", "POST", node, {"comment": "c", "extra": "e"}, as_root=True)
+    one.ask("n2 with a comment", "GET", node)
+    one.ask("no comment", "POST", node, {"comment": "", "extra": ""}, as_root=True)
+
+
+def history(one: Play) -> None:
+    job = one.submit("a job that fails", name="{unique}")
+    one.until(job, lambda state: bool(state & FINAL) and "COMPLETING" not in state)
+    waiting = one.submit("a job that waits", name="{unique}2", hold=True)
+    array = one.submit("an array", name="{unique}3", hold=True, array="0-2")
+    for version in (41, 42, 43, 44):
+        one.ask(f"its record in v0.0.{version}", "GET", f"/slurmdb/v0.0.{version}/job/{job}")
+    one.ask("what waits", "GET", f"{DB}/job/{waiting}")
+    one.ask("the array", "GET", f"{DB}/job/{array}")
+    one.ask("a task", "GET", f"{DB}/job/{array}_1")
+    for query in (
+        "job_name={unique}",
+        "job_name={unique}2,nosuch",
+        "job_name={unique}&state=FAILED",
+        "job_name={unique}&state=RUNNING",
+        "job_name={unique}&state=ZORK",
+        "job_name={unique}&partition=main",
+        "job_name={unique}&partition=zork",
+        "job_name={unique}&users=nosuchuser",
+        "job_name={unique}&skip_steps=true",
+        "job_name={unique}&skip_steps=yes",
+        "job_name={unique}&start_time=now-1hour",
+        "job_name={unique}&start_time=2000000000",
+        "job_name={unique}&start_time=zork",
+        "job_name={unique}&end_time=1000000000",
+        "job_name={unique}&node=n%5B1-4%5D",
+        "job_name={unique}&node=zork",
+        "job_name={unique}&zork=1",
+        "job_name={unique}&qos=normal",
+        "job_name={unique}&exit_code=3",
+        "job_name={unique}&constraints=intel",
+        f"step={job}",
+        f"step={job},{waiting}",
+        f"step={job}.batch",
+        "step=abc",
+        "step=9999999",
+        "job_name={unique}&wckey=x",
+        "job_name={unique}&reservation=x",
+        "job_name={unique}&show_batch_script=true",
+        "job_name={unique}&show_job_environment=true",
+    ):
+        one.ask(f"jobs by {query}", "GET", f"{DB}/jobs/?{query}")
+    for number in (waiting, array):
+        one.ask("cancelled", "DELETE", f"{V44}/job/{number}")
+
+
+def the_book(one: Play) -> None:
+    for path in (
+        *("users/", "user/root", "user/root?with_assocs", "user/root?with_assocs=true&with_coords=true"),
+        *("accounts/", "account/root", "account/root?with_assocs=true", "associations/", "associations/?user=root"),
+        *(
+            "association/?user=root",
+            "association/?account=zork",
+            "association/",
+            "qos/",
+            "qos/normal",
+            "qos/?name=zork",
+        ),
+        *("clusters/", "tres/", "wckeys/", "wckey/1", "instances/", "instance/", "users/?with_assocs=zork"),
+        *("users/?admin_level=Administrator", "users/?admin_level=zork", "accounts/?description=zork", "users/?zork=1"),
+    ):
+        one.ask(path, "GET", f"{DB}/{path}")
+        one.ask(f"{path} in v0.0.41", "GET", f"/slurmdb/v0.0.41/{path}")
+
+
+SUBJECTS: Mapping[str, Callable[[Play], None]] = {
+    "who asks": who_asks,
+    "kinds of content": kinds_of_content,
+    "others' jobs": others_jobs,
+    "many at once": many_at_once,
+    "nodes": nodes,
+    "history": history,
+    "the book": the_book,
+}
