@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import cast
 
 from adapters.slurm import sacctmgr_settings
 from adapters.slurm import sacctmgr_texts as texts
-from adapters.slurm.sacctmgr import BadWord, Change, split
+from adapters.slurm.sacctmgr import BadWord, Change, Entity, split
 from adapters.slurm.sacctmgr_settings import Known, Settings
 from adapters.slurm.sacctmgr_texts import Asker, Planned
 from bridge.core import accounting, accounting_edits, accounting_start
@@ -14,6 +15,11 @@ from bridge.core.accounting import Account, Association, Book, Qos
 
 def add(order: Change, book: Book, asker: Asker, known: Known) -> Planned:
     return _ADD[order.entity](order, book, asker, read_settings(order, known))
+
+
+def put(entity: str, book: Book, asker: Asker, settings: Settings) -> Planned:
+    """What was said in another way than by words."""
+    return _ADD[entity](Change("add", cast(Entity, entity), ()), book, asker, settings)
 
 
 def read_settings(order: Change, known: Known) -> Settings:

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from adapters.slurm import durations, sacctmgr_settings
 from adapters.slurm.sacctmgr_fields import ClusterFacts, tres_text
 from adapters.slurm.sacctmgr_settings import Settings
+from bridge.core import accounting
 from bridge.core.accounting import Association, Book, Limits, Qos
+from bridge.core.job import Job
+from bridge.core.users import Caller
 
 COMMIT = "Would you like to commit changes? (You have 30 seconds to decide)\n(N/y): "
 SURE = "Are you sure you want to continue? (You have 30 seconds to decide)\n(N/y): "
@@ -41,6 +44,25 @@ class Asker:
     is_known: Callable[[str], bool] = lambda name: True
     """Whether the host has a user of that name."""
     jobs: Sequence[ActiveJob] = ()
+
+
+def asker_of(
+    caller: Caller, book: Book, facts: ClusterFacts, is_known: Callable[[str], bool], unfinished: Iterable[Job]
+) -> Asker:
+    mine = book.users.get(caller.user.name)
+    level = mine.admin_level if mine is not None and caller.job_id is None else accounting.NO_ADMIN
+    return Asker(
+        facts=facts,
+        user=caller.user.name.lower(),
+        is_operator=caller.is_operator or level != accounting.NO_ADMIN,
+        # Whom the site file names, or root, may everything; an operator by the book makes no others.
+        is_administrator=level != accounting.OPERATOR or caller.user.uid == 0,
+        is_known=is_known,
+        jobs=[
+            ActiveJob(job.id, (job.request.account or "").lower(), job.request.user.lower(), job.request.qos or "")
+            for job in unfinished
+        ],
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ By the rules of sbatch's manual page and as recorded of 25.11. Pure; knows nothi
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from bridge.core.nodes import Partition
 from bridge.core.request import Component, Gres
@@ -50,6 +51,7 @@ class Size:
         return (self.memory_per_cpu_mib or 0) * cpus
 
 
+@lru_cache(maxsize=4096)
 def size_of(component: Component, partition: Partition | None = None) -> Size:
     """`partition` gives the defaults of memory and whether nodes are given whole."""
     gpus = _gpus_of_job(component)

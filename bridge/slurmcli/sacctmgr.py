@@ -3,8 +3,7 @@
 from adapters.slurm import hostlist, sacctmgr, sacctmgr_changes, sacctmgr_data, sacctmgr_list, sacctmgr_texts
 from adapters.slurm.answer import Answer
 from adapters.slurm.sacctmgr_fields import ClusterFacts
-from adapters.slurm.sacctmgr_texts import ActiveJob, Asker, Planned
-from bridge.core import accounting
+from adapters.slurm.sacctmgr_texts import Asker, Planned
 from bridge.core.accounting import Book
 from bridge.core.users import Caller
 from bridge.slurmcli.wire import Call, Reply
@@ -74,20 +73,9 @@ def _is_yes(answer: str | None) -> bool:
 
 async def _asker(world: World, caller: Caller) -> Asker:
     book = await world.service.accounting.book()
-    mine = book.users.get(caller.user.name)
-    level = mine.admin_level if mine is not None and caller.job_id is None else accounting.NO_ADMIN
-    jobs = [
-        ActiveJob(job.id, (job.request.account or "").lower(), job.request.user.lower(), job.request.qos or "")
-        for job in await world.service.store.unfinished()
-    ]
-    return Asker(
-        facts=await _facts(world),
-        user=caller.user.name.lower(),
-        is_operator=caller.is_operator or level != accounting.NO_ADMIN,
-        # Whom the site file names, or root, may everything; an operator by the book makes no others.
-        is_administrator=level != accounting.OPERATOR or caller.user.uid == 0,
-        is_known=lambda name: world.find_user(name) is not None,
-        jobs=jobs,
+    unfinished = await world.service.store.unfinished()
+    return sacctmgr_texts.asker_of(
+        caller, book, await _facts(world), lambda name: world.find_user(name) is not None, unfinished
     )
 
 

@@ -243,14 +243,14 @@ class Accounting:
         return _listed(ask, "associations", found, "slurmdb_associations_get()", "_dump_assoc_cond")
 
     async def _associations(self, ask: Ask, source: str) -> list[dict[str, Any]]:
-        query = queries.read(ask, source)
         book = await self._book()
         resources = await self._resources()
-        return [
-            accounts.association(book, one, self._cluster, resources)
-            for _, one in book.tree()
-            if self._is_wanted(book, one, query)
-        ]
+        chosen = self.chosen_associations(ask, book, source)
+        return [accounts.association(book, one, self._cluster, resources) for one in chosen]
+
+    def chosen_associations(self, ask: Ask, book: Book, source: str) -> list[Association]:
+        query = queries.read(ask, source)
+        return [one for _, one in book.tree() if self._is_wanted(book, one, query)]
 
     def _is_wanted(self, book: Book, one: Association, query: Query) -> bool:
         values = {
@@ -348,13 +348,13 @@ class Accounting:
         return await self._service.accounting.book()
 
     async def _resources(self) -> Resources:
-        return Resources((await self._facts()).tres)
+        return Resources((await self.facts()).tres)
 
     async def _own_cluster(self) -> dict[str, Any]:
-        facts = await self._facts()
+        facts = await self.facts()
         return accounts.cluster(await self._book(), facts, Resources(facts.tres))
 
-    async def _facts(self) -> ClusterFacts:
+    async def facts(self) -> ClusterFacts:
         nodes = await self._service.nodes.known()
         cpus = sum(node.cpus for node in nodes)
         amounts = {"cpu": cpus, "mem": sum(node.memory_mib for node in nodes), "node": len(nodes), "billing": cpus}

@@ -187,12 +187,96 @@ def the_book(one: Play) -> None:
         one.ask(f"{path} in v0.0.41", "GET", f"/slurmdb/v0.0.41/{path}")
 
 
+def writing_the_book(one: Play) -> None:
+    def put(label: str, path: str, body: Any, *, as_root: bool = True) -> None:
+        one.ask(label, "POST", f"{DB}/{path}/", body, as_root=as_root)
+
+    def gone(path: str, *, as_root: bool = True) -> None:
+        one.ask(f"DELETE {path}{'' if as_root else ' as a plain user'}", "DELETE", f"{DB}/{path}", as_root=as_root)
+
+    account = {"name": "ra", "description": "d", "organization": "o"}
+    many: dict[str, Any] = {"accounts": ["rb", "rc"]}
+    person: dict[str, Any] = {"accounts": ["rb"], "users": ["ru"]}
+    limits: dict[str, Any] = {
+        "max": {
+            "jobs": {"active": {"set": True, "number": 4}, "per": {"wall_clock": {"set": True, "number": 60}}},
+            "tres": {"total": [{"type": "cpu", "count": 8}], "per": {"job": [{"type": "mem", "count": 500}]}},
+        },
+        "comment": "c",
+        "shares_raw": 7,
+        "default": {"qos": "normal"},
+        "qos": ["normal"],
+    }
+    quality = {
+        "name": "rq",
+        "description": "x",
+        "priority": {"set": True, "number": 5},
+        "limits": {"max": {"jobs": {"active_jobs": {"per": {"user": {"set": True, "number": 3}}}}}},
+        "flags": ["DENY_LIMIT"],
+        "preempt": {"list": ["normal"], "mode": ["CANCEL"]},
+    }
+    for path, body in (
+        ("accounts", {"accounts": [account]}),
+        ("users", {"users": [{"name": "rz"}]}),
+        ("qos", {"qos": [quality]}),
+        ("clusters", {"clusters": [{"name": "zork"}]}),
+        ("users_association", {"association_condition": person, "user": {}}),
+    ):
+        put(f"{path} by a plain user", path, body, as_root=False)
+        put(f"{path} without what is to be listed", path, {})
+        put(f"no {path}", path, "")
+    put("an account", "accounts", {"accounts": [account]})
+    one.ask("the account", "GET", f"{DB}/account/ra?with_assocs")
+    put("accounts that are not whole", "accounts", {"accounts": [{"name": "ra"}]})
+    put("accounts without a name", "accounts", {"accounts": [{"description": "x"}]})
+    put("an empty list of accounts", "accounts", {"accounts": []})
+    put("accounts in the tree", "accounts_association", {"association_condition": many, "account": {}})
+    put("the same again", "accounts_association", {"association_condition": many})
+    put(
+        "one below another",
+        "accounts_association",
+        {"association_condition": {"accounts": ["rd"], "association": {"parent": "rb", "fairshare": 5}}},
+    )
+    one.ask("its association", "GET", f"{DB}/associations/?account=rd")
+    put("a user in an account", "users_association", {"association_condition": person, "user": {}})
+    put("a user once more", "users_association", {"association_condition": person, "user": {}})
+    one.ask("the user", "GET", f"{DB}/user/ru?with_assocs")
+    place = {"account": "rc", "user": "ru", "cluster": "slurm2511", **limits}
+    put("an association", "associations", {"associations": [place]})
+    put("an empty association", "associations", {"associations": [{}]})
+    put("an association without a user", "associations", {"associations": [{"account": "rc"}]})
+    put("an operator", "users", {"users": [{"name": "ru", "administrator_level": ["Operator"]}]})
+    one.ask("the association", "GET", f"{DB}/associations/?account=rc&user=ru")
+    one.ask("the operator", "GET", f"{DB}/user/ru?with_assocs")
+    put("a user alone", "users", {"users": [{"name": "rv", "administrator_level": ["Administrator"]}]})
+    one.ask("the user alone", "GET", f"{DB}/user/rv?with_assocs")
+    put("a user without a name", "users", {"users": [{}]})
+    put("an account described anew", "accounts", {"accounts": [{**account, "name": "rb", "description": "new"}]})
+    one.ask("as it is described", "GET", f"{DB}/account/rb")
+    put("a QOS", "qos", {"qos": [quality]})
+    one.ask("the QOS", "GET", f"{DB}/qos/rq")
+    put("a QOS with another limit", "qos", {"qos": [{"name": "rq", "priority": {"set": True, "number": 9}}]})
+    one.ask("the QOS after that", "GET", f"{DB}/qos/rq")
+    put("a QOS without a name", "qos", {"qos": [{}]})
+    put("a QOS of an unknown number", "qos", {"qos": [{"id": 7777}]})
+    put("no clusters named", "clusters", {"clusters": [{}]})
+    put("TRES", "tres", {"TRES": [{"type": "gres", "name": "zz"}]})
+    for path in ("user/root", "account/root", "qos/normal", "associations/?account=rb", "cluster/zork"):
+        gone(path, as_root=False)
+    for path in ("association/?account=rd", "association/?account=zork", "account/rd", "account/rd", "account/zork"):
+        gone(path)
+    for path in ("user/ru", "user/rv", "user/zork", "qos/rq", "qos/zork", "account/rb", "account/rc", "account/ra"):
+        gone(path)
+    one.ask("nothing is left", "GET", f"{DB}/associations/?account=rb")
+
+
 SUBJECTS: Mapping[str, Callable[[Play], None]] = {
     "who asks": who_asks,
     "kinds of content": kinds_of_content,
     "others' jobs": others_jobs,
     "many at once": many_at_once,
-    "nodes": nodes,
     "history": history,
     "the book": the_book,
+    "writing the book": writing_the_book,
+    "nodes": nodes,  # last: what was down is not asked at once
 }

@@ -26,6 +26,8 @@ def test_every_answer_keeps_to_the_real_schema(real_openapi: dict[str, Any], url
                 if named.endswith("/jobs/state/"):
                     continue  # what slurmrestd sends there is not what its schema says
                 answer = await client.request(method, address, json=body)
+                if answer.status_code == 304:
+                    continue  # there was nothing to delete
                 assert answer.headers["content-type"] == "application/json", (address, answer.text)
                 schemas.check(named, method, answer.status_code, answer.json())
 

@@ -13,6 +13,7 @@ pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(300)]
 
 SITE = """
 [cluster]
+name = "slurm2511"
 kill_wait_seconds = 5
 default_memory_per_cpu_mib = 256
 min_job_age_seconds = 300

@@ -16,7 +16,8 @@ async def test_our_answers_keep_to_our_schema(url: str) -> None:
         for version in VERSIONS:
             for named, method, address, body in asked(version):
                 answer = await client.request(method, address, json=body)
-                schemas.check(named, method, answer.status_code, answer.json())
+                if answer.status_code != 304:
+                    schemas.check(named, method, answer.status_code, answer.json())
 
 
 @in_loop

@@ -25,7 +25,7 @@ class World(inner.World):
     ) -> tuple[int, Any]:
         client = await self.client(user, **{name.replace("_", "-"): value for name, value in headers.items()})
         answer = await client.request(method, path, **_body(body))
-        if answer.headers.get("content-type") != "application/json":
+        if answer.headers.get("content-type") != "application/json" or not answer.content:
             return answer.status_code, answer.text
         told = answer.json()
         told.pop("meta", None)

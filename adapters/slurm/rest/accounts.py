@@ -13,6 +13,7 @@ from adapters.slurm.rest.shapes import (
     STRINGS,
     TEXT,
     U32,
+    Anything,
     Field,
     Flags,
     List,
@@ -215,6 +216,16 @@ ASSOCIATIONS_ANSWER = answer("openapi_assocs_resp", {"associations": List(ASSOCI
 QOS_ANSWER = answer("openapi_slurmdbd_qos_resp", {"qos": List(QOS)})
 CLUSTERS_ANSWER = answer("openapi_clusters_resp", {"clusters": List(CLUSTER)})
 TRES_ANSWER = answer("openapi_tres_resp", {"TRES": List(TRES)})
+USERS_REMOVED = answer("openapi_resp_users", {"removed_users": STRINGS})
+ACCOUNTS_REMOVED = answer("openapi_accounts_removed_resp", {"removed_accounts": STRINGS})
+ASSOCIATIONS_REMOVED = answer("openapi_assocs_removed_resp", {"removed_associations": STRINGS})
+QOS_REMOVED = answer("openapi_slurmdbd_qos_removed_resp", {"removed_qos": STRINGS})
+CLUSTERS_REMOVED = answer("openapi_clusters_removed_resp", {"deleted_clusters": STRINGS})
+_OBJECT = Anything({"type": "object"})
+USERS_WANTED = Record("openapi_users_add_cond_resp", {"association_condition": _OBJECT, "user": _OBJECT})
+ACCOUNTS_WANTED = Record("openapi_accounts_add_cond_resp", {"association_condition": _OBJECT, "account": _OBJECT})
+USERS_ADDED = answer("openapi_users_add_cond_resp_str", {"added_users": TEXT})
+ACCOUNTS_ADDED = answer("openapi_accounts_add_cond_resp_str", {"added_accounts": TEXT})
 WCKEYS_ANSWER = answer("openapi_wckey_resp", {"wckeys": List(WCKEY)})
 INSTANCES_ANSWER = answer("openapi_instances_resp", {"instances": List(INSTANCE)})
 CONFIG_ANSWER = answer(
@@ -353,12 +364,12 @@ def association(book: Book, one: Association, cluster: str, resources: Resources
         "partition": one.partition,
         "priority": _or_infinite(priority),
         "qos": sorted(book.granted_qos(one), key=lambda name: _qos_id(book, name)),
-        "shares_raw": _PARENT_SHARES if one.shares is None else one.shares,
+        "shares_raw": PARENT_SHARES if one.shares is None else one.shares,
         "user": one.user,
     }
 
 
-_PARENT_SHARES = 0x7FFFFFFF
+PARENT_SHARES = 0x7FFFFFFF
 
 
 def _max_of_association(limits: Limits, resources: Resources) -> dict[str, Any]:
@@ -398,7 +409,7 @@ def _lineage(chain: Sequence[Association]) -> str:
     return "/" + "".join(f"{word}/" for word in words)
 
 
-_QOS_FLAGS = {
+QOS_FLAGS = {
     "DenyOnLimit": "DENY_LIMIT",
     "EnforceUsageThreshold": "ENFORCE_USAGE_THRESHOLD",
     "PartitionMinNodes": "PARTITION_MINIMUM_NODE",
@@ -416,7 +427,7 @@ _PREEMPT_MODES = {"cluster": "DISABLED", "off": "DISABLED"}
 
 
 def qos(one: Qos, resources: Resources) -> dict[str, Any]:
-    spelled = {_QOS_FLAGS[flag] for flag in one.flags if flag in _QOS_FLAGS}
+    spelled = {QOS_FLAGS[flag] for flag in one.flags if flag in QOS_FLAGS}
     known = QOS.of_version(44)["flags"]
     assert isinstance(known, Flags)
     mode = one.preempt_mode.lower()

@@ -49,10 +49,12 @@ JOB_HELD = 2042
 NO_SUCH_USER = 2166
 NO_DATABASE = 7000
 INVALID_QUERY = 9000
+NO_SUCH_PLACE = 9200
 NOT_CONVERTED = 9202
 BAD_FLAG = 9207
 NOT_A_LIST = 9208
 NOT_AN_OBJECT = 9209
+AMBIGUOUS_CHANGE = 9210
 AMBIGUOUS = 9211
 
 _TEXTS = {
@@ -61,16 +63,22 @@ _TEXTS = {
     AUTHENTICATION_FAILED: "Protocol authentication error",
     NO_DATABASE: "Unable to connect to database",
     INVALID_QUERY: "Query empty or not RFC7320 compliant",
+    NO_SUCH_PLACE: "Unable to resolve path",
     NOT_CONVERTED: "Unable to convert Data type",
     BAD_FLAG: "Data parser unable to parse invalid flag",
     NOT_A_LIST: "Data parser expected a list",
     NOT_AN_OBJECT: "Data parser expected a dictionary or object",
+    AMBIGUOUS_CHANGE: "Request matched more than one object to modify. Modifications must only apply to a single "
+    "object. Try adding more properties to make update match a unique object.",
     AMBIGUOUS: "Request matched more than one object to query. "
     "Request is limited to query of a single matching object.",
     PARTITION_LACKS: "Requested partition configuration not available now",
     2042: "Job is in held state, pending scheduler release",
     2063: "Job cannot be submitted without the current working directory specified.",
     2078: "Job can not start immediately",
+    2036: "Requested operation not supported on this system",
+    2162: "Empty list",
+    7001: "Job(s) active, cancel job(s) before remove",
     2166: "Unable to resolve user ID to user name",
 } | dict(errors.ERRORS.values())
 
@@ -81,6 +89,7 @@ _STATUSES = {
     INVALID_JOB_ID: 404,
     NO_DATABASE: 502,
     INVALID_QUERY: 422,
+    NO_SUCH_PLACE: 422,
 }
 
 

@@ -40,13 +40,16 @@ class NotJson(ValueError):
     """The body cannot be read at all."""
 
 
+_DECODER = json.JSONDecoder()
+
+
 def load(body: bytes) -> Json:
     """None for an empty body. What follows the first value is not looked at."""
     try:
         text = body.decode("utf-8", "surrogateescape").lstrip(" \t\r\n")
         if not text:
             return None
-        value, _ = json.JSONDecoder().raw_decode(text)
+        value, _ = _DECODER.raw_decode(text)
     except (ValueError, RecursionError) as error:
         raise NotJson(str(error)) from error
     return value

@@ -260,6 +260,15 @@ _WCKEYS: Mapping[str, Shape] = dict.fromkeys(
 _INSTANCES: Mapping[str, Shape] = dict.fromkeys(
     ("cluster", "extra", "format", "instance_id", "instance_type", "node_list", "time_end", "time_start"), TEXT
 )
+_QOS: Mapping[str, Shape | Field] = {
+    "description": TEXT,
+    "Include deleted QOS": since(42, SWITCH),
+    "with_deleted": until(41, BOOLEAN),
+    "id": TEXT,
+    "format": TEXT,
+    "name": TEXT,
+    "preempt_mode": TEXT,
+}
 
 _DATABASE = (
     Path(
@@ -331,18 +340,7 @@ _DATABASE = (
     ),
     Path(
         *("slurmdb", "GET", "qos", "get_qos", "qualities of service", accounts.QOS_ANSWER),
-        query=Record(
-            "",
-            {
-                "description": TEXT,
-                "Include deleted QOS": since(42, SWITCH),
-                "with_deleted": until(41, BOOLEAN),
-                "id": TEXT,
-                "format": TEXT,
-                "name": TEXT,
-                "preempt_mode": TEXT,
-            },
-        ),
+        query=Record("", _QOS),
         query_parser="QOS_CONDITION",
         slash=True,
     ),
@@ -387,4 +385,82 @@ _DATABASE = (
     Path(*("slurmdb", "GET", "config", "get_config", "the whole accounting", accounts.CONFIG_ANSWER)),
 )
 
-PATHS: tuple[Path, ...] = (*_CONTROLLER, *_JOBS, *_DATABASE)
+_BOOK = (
+    Path(
+        *("slurmdb", "POST", "users", "post_users", "add or change users", cluster.PLAIN_ANSWER),
+        body=accounts.USERS_ANSWER,
+        slash=True,
+    ),
+    Path(
+        *("slurmdb", "POST", "accounts", "post_accounts", "add or change accounts", cluster.PLAIN_ANSWER),
+        body=accounts.ACCOUNTS_ANSWER,
+        slash=True,
+    ),
+    Path(
+        *("slurmdb", "POST", "associations", "post_associations", "add or change associations", cluster.PLAIN_ANSWER),
+        body=accounts.ASSOCIATIONS_ANSWER,
+        slash=True,
+    ),
+    Path(
+        *("slurmdb", "POST", "qos", "post_qos", "add or change qualities of service", cluster.PLAIN_ANSWER),
+        body=accounts.QOS_ANSWER,
+        query=Record("", _QOS),
+        query_parser="QOS_CONDITION",
+        slash=True,
+    ),
+    Path(
+        *("slurmdb", "POST", "clusters", "post_clusters", "add clusters; there is one", cluster.PLAIN_ANSWER),
+        body=accounts.CLUSTERS_ANSWER,
+        query=Record("", {"update_time": TIME}),
+        slash=True,
+    ),
+    Path(*("slurmdb", "POST", "tres", "post_tres", "refused, as by slurmdbd", cluster.PLAIN_ANSWER), slash=True),
+    Path(
+        *("slurmdb", "POST", "config", "post_config", "all of these at once", cluster.PLAIN_ANSWER),
+        body=accounts.CONFIG_ANSWER,
+    ),
+    Path(
+        *("slurmdb", "POST", "users_association", "post_users_association", "add users with their associations"),
+        accounts.USERS_ADDED,
+        body=accounts.USERS_WANTED,
+        query=Record("", {"update_time": TIME, "flags": TEXT}),
+        slash=True,
+    ),
+    Path(
+        *("slurmdb", "POST", "accounts_association", "post_accounts_association"),
+        *("add accounts with their associations", accounts.ACCOUNTS_ADDED),
+        body=accounts.ACCOUNTS_WANTED,
+        slash=True,
+    ),
+    Path(*("slurmdb", "DELETE", "user/{name}", "delete_user", "delete a user", accounts.USERS_REMOVED)),
+    Path(
+        *("slurmdb", "DELETE", "account/{account_name}", "delete_account", "delete an account"),
+        accounts.ACCOUNTS_REMOVED,
+    ),
+    Path(
+        *("slurmdb", "DELETE", "associations", "delete_associations", "delete associations"),
+        accounts.ASSOCIATIONS_REMOVED,
+        query=Record("", _ASSOCIATIONS),
+        query_parser="ASSOC_CONDITION",
+        slash=True,
+    ),
+    Path(
+        *("slurmdb", "DELETE", "association", "delete_association", "delete associations"),
+        accounts.ASSOCIATIONS_REMOVED,
+        query=Record("", _ASSOCIATIONS),
+        query_parser="ASSOC_CONDITION",
+        slash=True,
+    ),
+    Path(
+        *("slurmdb", "DELETE", "qos/{qos}", "delete_single_qos", "delete a quality of service", accounts.QOS_REMOVED),
+        empty={"removed_qos": []},
+    ),
+    Path(
+        *("slurmdb", "DELETE", "cluster/{cluster_name}", "delete_cluster", "delete a cluster; the one there is stays"),
+        accounts.CLUSTERS_REMOVED,
+        query=Record("", _CLUSTER),
+        query_parser="CLUSTER_CONDITION",
+    ),
+)
+
+PATHS: tuple[Path, ...] = (*_CONTROLLER, *_JOBS, *_DATABASE, *_BOOK)
