@@ -264,6 +264,7 @@ class TestServing:
             assert time.monotonic() - began < 4
 
 
+@pytest.mark.slow
 class TestDatabase:
     def test_is_made_at_the_first_start_only(self, installed: Installed) -> None:
         site = ("--site", str(installed.site))

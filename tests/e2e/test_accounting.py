@@ -4,6 +4,8 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from tests.e2e import harness, person
 from tests.e2e.harness import Bridge
 
@@ -35,6 +37,7 @@ command = ["{program}", "{{subject}}", "{{to}}"]
         bridge.stop()
 
 
+@pytest.mark.slow
 def test_limits_of_sacctmgr_hold_jobs_back_and_refuse_them(tmp_path: Path) -> None:
     with a_bridge(tmp_path) as bridge:
         user = bridge.user.name

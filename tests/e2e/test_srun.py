@@ -5,6 +5,8 @@ The texts are those of a real srun; only times, ids and the site's KillWait diff
 
 import re
 
+import pytest
+
 from tests.e2e.harness import Bridge
 
 PRELUDE = """#!/bin/bash
@@ -278,6 +280,7 @@ done
         ]
         assert lines[2::3] == [f"left {code}" for code in (2, 2, 2, 13, 13, 8, 2)]
 
+    @pytest.mark.slow
     def test_a_hundred_steps_in_sequence(self, each_bridge: Bridge) -> None:
         job = each_bridge.sbatch("-n1", script="#!/bin/bash\nfor i in {1..100}; do srun echo $i; done\n")
         assert each_bridge.ends_as(job, seconds=100) == "COMPLETED 0:0"

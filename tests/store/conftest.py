@@ -12,6 +12,8 @@ from tests import postgresql
 from tests.postgresql import postgresql_server  # noqa: F401  # a fixture
 
 DATABASES = ["sqlite", *(["postgresql"] if postgresql.programs() else [])]
+_EACH = [pytest.param(name, marks=[pytest.mark.slow] if name == "postgresql" else []) for name in DATABASES]
+"""The same tests once more are for the whole run."""
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
@@ -50,14 +52,14 @@ def postgresql_url(request: pytest.FixtureRequest) -> Iterator[str]:
     server.drop_database(name)
 
 
-@pytest.fixture(params=DATABASES)
+@pytest.fixture(params=_EACH)
 def url(request: pytest.FixtureRequest) -> str:
     """Of each kind."""
     found: str = request.getfixturevalue(f"{request.param}_url")
     return found
 
 
-@pytest.fixture(params=DATABASES)
+@pytest.fixture(params=_EACH)
 def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A database without a schema."""
     if request.param == "sqlite":
