@@ -371,6 +371,13 @@ class TestSizes:
         [
             ("-B2:3:4", {"sockets_per_node": 2, "cores_per_socket": 3, "threads_per_core": 4}),
             ("-B*:2", {"cores_per_socket": 2}),
+            # A task on each place of a shape that is given by -B or beside -N.
+            ("-B2", {"tasks": 2}),
+            ("-B*:2", {"tasks": 2}),
+            ("-B2:2 -N3", {"tasks": 12}),
+            ("-B2:1 -n1", {"tasks": 1}),
+            ("-N2 --cores-per-socket=2", {"tasks": 4}),
+            ("--sockets-per-node=2 --cores-per-socket=2", {"tasks": None}),
             ("--gres=gpu:a100:2 --gpus-per-node=a100:1", {"gres_per_node": ("gpu:a100:1", "gpu:a100:2")}),
             ("--tres-per-task=cpu=2,gres/gpu:a=1 -n1", {"cpus_per_task": 2, "gres_per_task": ("gpu:a:1",)}),
             ("--hint=nomultithread", {"threads_per_core": 1}),
@@ -414,11 +421,20 @@ class TestWhatTheJobFinds:
             ("--open-mode=append", {"SLURM_OPEN_MODE": "a"}),
             ("--open-mode=Truncate", {"SLURM_OPEN_MODE": "t"}),
             ("--export=NONE", {"SLURM_EXPORT_ENV": "NONE", "SLURM_GET_USER_ENV": "1"}),
+            ("--profile=task,ENERGY", {"SLURM_PROFILE": "Energy,Task"}),
+            ("--profile=all", {"SLURM_PROFILE": "Energy,Lustre,Network,Task"}),
+            ("--profile=none", {"SLURM_PROFILE": "None"}),
+            ("--cpu-freq=low-highm1:performance", {"SLURM_CPU_FREQ_REQ": "Low-Highm1:Performance"}),
+            ("--cpu-freq=OnDemand", {"SLURM_CPU_FREQ_REQ": "OnDemand"}),
+            ("--cpu-freq=2000", {"SLURM_CPU_FREQ_REQ": "2000"}),
             ("-n2", {}),
         ],
     )
     def test_variables_of_options(self, words, variables):
         assert dict(parsed(*words.split()).request.environment_of_options) == variables
+
+    def test_a_quote_of_export_that_stays_open_is_told(self):
+        assert parsed("--export=A='1,2").stderr == ("sbatch: error: Improperly formed environment variable (A='1,2)\n")
 
     def test_limits_named_by_propagate(self):
         assert parsed("--propagate=NOFILE").request.rlimits == (("RLIMIT_NOFILE", 1024, 4096),)
