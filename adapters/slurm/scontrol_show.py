@@ -61,7 +61,8 @@ def job(job: Job, view: View, *, details: bool) -> Lines:
     if failed := jobfacts.failed_node(job):
         lines.append(f"FailedNode={failed}")
     lines.append(
-        f"Requeue={0 if request.requeue is False else 1} Restarts={job.restarts} BatchFlag=1 Reboot=0 "
+        f"Requeue={0 if request.requeue is False else 1} Restarts={job.restarts} BatchFlag=1 "
+        f"Reboot={_flag(recorded.get('reboot'))} "
         f"ExitCode={jobfacts.exit_code(job)}"
     )
     if details:
@@ -209,6 +210,10 @@ def _files_and_wishes(job: Job) -> Lines:
         bundle, identifier = recorded.get("container"), recorded.get("container-id")
         lines.append(f"Container={bundle or '(null)'} ContainerID={identifier or '(null)'}")
     return lines
+
+
+def _flag(text: str | None) -> int:
+    return 0 if text in (None, "0") else 1
 
 
 def _delay_boot(minutes: str | None) -> str:

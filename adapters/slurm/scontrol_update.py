@@ -2,15 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
 from typing import Any
 
-from adapters.slurm import dependency, hostlist, selectors, timespec, values
+from adapters.slurm import choices, dependency, hostlist, selectors, timespec, values
 from adapters.slurm.answer import Answer
 from adapters.slurm.durations import Clock
 from adapters.slurm.selectors import Selected
 from bridge.core.change import Change
 from bridge.core.errors import Refused
-from bridge.core.job import Job
+from bridge.core.job import WAITING, Job
 from bridge.core.nodes import Order
 from bridge.core.request import UNLIMITED_SECONDS
 from bridge.core.users import Caller
@@ -46,6 +47,9 @@ _NO_ENTITY = (
 def read(words: Sequence[str]) -> Update | Answer:
     if not words:
         return Answer(stderr="too few arguments for update keyword\n", exit_code=1)
+    resets = any(word.lower() == "resetaccruetime" for word in words)
+    """Ages count for nothing here, so that there is nothing to set back."""
+    words = [word for word in words if word.lower() != "resetaccruetime"]
     pairs = [(name.rstrip("+-"), _signed(name, value)) for name, _, value in (word.partition("=") for word in words)]
     names = {name.lower() for name, _ in pairs}
     if names & {"nodename", "node", "nodes", "nodenames"}:
@@ -61,11 +65,8 @@ def read(words: Sequence[str]) -> Update | Answer:
             return _refused(_NO_ENTITY)
         rest = [(name, value) for name, value in rest if name.lower() != "jobname"]
     settings: list[tuple[str, str]] = []
-    resets = False
-    """ResetAccrueTime: ages count for nothing here, so that there is nothing to set back."""
     for name, value in rest:
-        if name.lower() in _NOTHING_CHANGES or (name.lower() == "resetaccruetime" and not value):
-            resets = resets or name.lower() == "resetaccruetime"
+        if name.lower() in _NOTHING_CHANGES:
             continue
         if name.lower() in _REFUSED:
             first = selectors.split(ids or "") or [""]
@@ -73,6 +74,10 @@ def read(words: Sequence[str]) -> Update | Answer:
         setting = _find(name)
         if setting is None:
             return _refused(_UNSUPPORTED.format(f"{name}={value}"))
+        if setting == "NumNodes" and not _is_node_count(value):
+            return Answer(
+                stderr=f'scontrol: error: "{value}" is not a valid node count\n'
+            )  # an exit code of 0, as there
         settings.append((setting, value))
     if not settings:
         return Answer() if resets else _refused("No changes specified\n")
@@ -80,6 +85,14 @@ def read(words: Sequence[str]) -> Update | Answer:
     if any(selected is None for _, selected in targets):  # refused as a whole
         targets = ((ids or "", None),)
     return Update(targets, job_name, tuple(settings))
+
+
+def _is_node_count(text: str) -> bool:
+    try:
+        values.node_count(text)
+    except values.BadValue:
+        return False
+    return True
 
 
 def _signed(name: str, value: str) -> str:
@@ -176,11 +189,24 @@ class _Draft:
     files: dict[str, Any] = field(default_factory=dict)
     limits: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def has_started(self) -> bool:
+        """Then some settings are taken without an effect: what they rule is past."""
+        return self.job.state not in WAITING and not self.job.is_final
 
-def is_denied(update: Update, owner_uid: int, caller: Caller) -> bool:
-    """Whether the caller sets of a job of his own what only operators may."""
-    own = caller.user.uid == owner_uid and not caller.is_operator
-    return own and any(name in FOR_OPERATORS for name, _ in update.settings)
+
+def is_denied(update: Update, job: Job, caller: Caller) -> bool:
+    """Whether the caller sets of a job of his own what only operators may, or anybody what no site of ours allows.
+
+    What the job's state does not allow any more is told instead of that, by what makes the change.
+    """
+    if job.is_final:
+        return False
+    names = {name for name, _ in update.settings}
+    if job.state not in WAITING:
+        return not caller.is_operator and caller.user.uid == job.request.uid and bool(names & _FOR_OPERATORS_LATER)
+    own = caller.user.uid == job.request.uid and not caller.is_operator
+    return bool(names & FOR_NOBODY) or (own and bool(names & FOR_OPERATORS))
 
 
 def change_for(update: Update, job: Job, clock: Clock, *, whole: bool = True) -> Change:
@@ -233,6 +259,41 @@ def _file(field_name: str) -> Callable[[_Draft, str], None]:
     return set_it
 
 
+def _of_one_cluster(draft: _Draft, value: str) -> None:
+    """There is one cluster only; of what is over, that it is over is told first."""
+    if not draft.job.is_final:
+        raise BadSetting("Unspecified error for job {}\n")
+    draft.request["comment"] = draft.job.request.comment
+
+
+def _reboot(draft: _Draft, value: str) -> None:
+    draft.recorded["reboot"] = "1" if _flag(value) else "0"
+
+
+def _work_dir(draft: _Draft, value: str) -> None:
+    """Files that were named are where they were: their names were completed when the job was submitted."""
+    draft.request["working_directory"] = value
+    files, old = draft.job.request.files, PurePosixPath(draft.job.request.working_directory)
+    for name, path in (("stdout", files.stdout), ("stderr", files.stderr), ("stdin", files.stdin)):
+        if path:
+            draft.files.setdefault(name, str(old / path))
+
+
+def _node_list(draft: _Draft, value: str) -> None:
+    """Of a job that runs it names nodes that are kept; it is not made smaller here."""
+    names = _node_names(value)
+    held = {share.node for share in draft.job.nodes}
+    if not draft.has_started:
+        draft.component["node_list"] = names
+    elif not set(names) <= held:
+        raise BadSetting("Invalid node name specified for job {}\n")
+    elif set(names) != held:
+        raise BadSetting(_NOT_SUPPORTED)
+
+
+_NOT_SUPPORTED = "Requested operation not supported on this system for job {}\n"
+
+
 def _or_none(text: str) -> str | None:
     return text or None
 
@@ -266,7 +327,15 @@ def _begin(draft: _Draft, value: str) -> None:
 
 
 def _deadline(draft: _Draft, value: str) -> None:
-    draft.request["deadline_at"] = _moment(draft, value)
+    moment = _moment(draft, value)
+    if not draft.has_started:
+        draft.request["deadline_at"] = moment
+
+
+def _time_min(draft: _Draft, value: str) -> None:
+    seconds = values.time_limit(value)
+    if not draft.has_started:
+        draft.request["time_min_seconds"] = seconds
 
 
 def _nodes(draft: _Draft, value: str) -> None:
@@ -274,6 +343,10 @@ def _nodes(draft: _Draft, value: str) -> None:
         wanted = values.node_count(value)
     except values.BadValue as bad:
         raise BadSetting(f'scontrol: error: "{value}" is not a valid node count\n') from bad
+    if draft.has_started and wanted.least == (wanted.most or wanted.least):
+        if wanted.least != len(draft.job.nodes):
+            raise BadSetting(_NOT_SUPPORTED)  # no job is made larger or smaller here
+        return
     draft.component["nodes_min"] = wanted.least
     draft.component["nodes_max"] = wanted.most
     draft.component["node_sizes"] = wanted.sizes
@@ -286,6 +359,8 @@ def _cpus(draft: _Draft, value: str) -> None:
 
 
 def _priority(draft: _Draft, value: str) -> None:
+    if not value.isascii() or not value.isdigit():
+        raise BadSetting(f"scontrol: error: Invalid Priority value: {value}\n")
     draft.limits["priority"] = values.priority(value)
 
 
@@ -328,10 +403,20 @@ def _of_gpus(value: str) -> int:
 
 
 def _cpus_per_gpu(draft: _Draft, value: str) -> None:
-    draft.component["cpus_per_gpu"] = _of_gpus(value)
+    count = _of_gpus(value)
+    _must_have_gpus(draft)
+    draft.component["cpus_per_gpu"] = count
+
+
+def _must_have_gpus(draft: _Draft) -> None:
+    component = draft.job.request.component
+    wishes = (component.gres_per_job, component.gres_per_node, component.gres_per_task, component.gres_per_socket)
+    if draft.job.state in WAITING and not any(gres.name == "gpu" for wish in wishes for gres in wish):
+        raise BadSetting("Invalid generic resource (gres) specification for job {}\n")
 
 
 def _memory_per_gpu(draft: _Draft, value: str) -> None:
+    _must_have_gpus(draft)
     draft.component.update(memory_per_gpu_mib=_of_gpus(value), memory_per_node_mib=None, memory_per_cpu_mib=None)
 
 
@@ -354,7 +439,10 @@ def _tres_per_socket(draft: _Draft, value: str) -> None:
 
 
 def _mail_types(draft: _Draft, value: str) -> None:
-    draft.request["mail_types"] = () if value.upper() == "NONE" else _words(value)
+    try:
+        draft.request["mail_types"] = choices.mail_types(value)
+    except values.BadValue as bad:
+        raise BadSetting(f"Invalid MailType: {value}\n") from bad
 
 
 def _switches(draft: _Draft, value: str) -> None:
@@ -412,6 +500,10 @@ def _words(text: str) -> tuple[str, ...]:
 
 _SETTINGS: dict[str, Callable[[_Draft, str], None]] = {
     "Account": _request("account", _or_none),
+    "ClusterFeatures": _of_one_cluster,
+    "Clusters": _of_one_cluster,
+    "MCSLabel": _recorded("mcs-label"),
+    "Reboot": _reboot,
     "AdminComment": _recorded("admin-comment"),
     "ArrayTaskThrottle": _throttle,
     "Comment": _request("comment"),
@@ -456,7 +548,7 @@ _SETTINGS: dict[str, Callable[[_Draft, str], None]] = {
     "Partition": _component("partitions", _words),
     "Priority": _priority,
     "QOS": _request("qos", _or_none),
-    "ReqNodeList": _component("node_list", _node_names),
+    "ReqNodeList": _node_list,
     "Requeue": _request("requeue", _flag),
     "ReservationName": _request("reservation", _or_none),
     "StartTime": _begin,
@@ -464,10 +556,10 @@ _SETTINGS: dict[str, Callable[[_Draft, str], None]] = {
     "StdIn": _file("stdin"),
     "StdOut": _file("stdout"),
     "TimeLimit": _time_limit,
-    "TimeMin": _request("time_min_seconds", values.time_limit),
+    "TimeMin": _time_min,
     "TresPerNode": _component("gres_per_node", values.gres_list),
     "WCKey": _request("wckey", _or_none),
-    "WorkDir": _request("working_directory"),
+    "WorkDir": _work_dir,
 }
 """What may be set, by scontrol's names."""
 
@@ -486,13 +578,15 @@ _ALIASES = {
 }
 
 FOR_OPERATORS = frozenset(
-    {"AdminComment", "Contiguous", "CoreSpec", "Deadline", "OverSubscribe", "SiteFactor", "ThreadSpec"}
+    {"AdminComment", "Contiguous", "CoreSpec", "Deadline", "OverSubscribe", "Reboot", "SiteFactor", "ThreadSpec"}
 )
 """What no user may set of his own job."""
 
-_REFUSED = {
-    "burstbuffer": "Requested operation not supported on this system",
-    "clusterfeatures": "Unspecified error",
-    "clusters": "Unspecified error",
-}
+_FOR_OPERATORS_LATER = frozenset({"AdminComment", "Reboot", "SiteFactor"})
+"""Of these, what is denied of a running job too; the rest cannot be changed any more."""
+
+FOR_NOBODY = frozenset({"CoreSpec", "ThreadSpec"})
+"""Cores are kept for the system only where the site allows it; no site of ours does."""
+
+_REFUSED = {"burstbuffer": "Requested operation not supported on this system"}
 """Settings that scontrol knows, and that have no meaning on one cluster without burst buffers."""

@@ -44,13 +44,13 @@ def _qos(request: JobRequest, own: Association | None, user: str, book: Book, *,
     return name
 
 
-def priority(book: Book, site: Site, qos: str | None) -> int:
-    """Of a job that nobody gave another: 1, or what the site lets its QOS weigh."""
+def priority(book: Book, site: Site, request: JobRequest) -> int:
+    """Of a job that nobody gave another: what the site lets its QOS weigh, an operator's factor, less its niceness."""
     highest = max((one.priority for one in book.qos.values()), default=0)
-    mine = book.qos.get((qos or "").lower())
-    if mine is None or not highest:
-        return 1
-    return max(1, site.priority_weight_qos * mine.priority // highest)
+    mine = book.qos.get((request.qos or "").lower())
+    weight = site.priority_weight_qos * mine.priority // highest if mine is not None and highest else 0
+    factor = dict(request.recorded).get("site-factor", "0")
+    return max(1, weight + int(factor) - request.nice)
 
 
 def check_limits(

@@ -54,7 +54,7 @@ def admit(
         raise Refused("only an operator may give a negative nice value", code="invalid_nice", field="nice")
     component = request.component
     _check_names(component, nodes)
-    _check_licenses(component, site)
+    check_licenses(component, site)
     limit = _time_limit(request, partitions[0])
     time_min = _before_deadline(request, partitions[0], limit, now)
     later = request.begin_at is not None and request.begin_at > now
@@ -123,7 +123,8 @@ def _check_names(component: Component, nodes: Sequence[Node]) -> None:
             raise Refused(f"no node has {gres.name}", code="invalid_gres", field="gres")
 
 
-def _check_licenses(component: Component, site: Site) -> None:
+def check_licenses(component: Component, site: Site) -> None:
+    """Refused where the site has not as many."""
     if not component.licenses:
         return
     total = dict(site.licenses)

@@ -13,7 +13,7 @@ _NOTHING: Mapping[str, object] = MappingProxyType({})
 FREE_WHILE_RUNNING = frozenset({"name", "comment", "requeue", "nice", "mail_user", "mail_types"})
 """Fields of a request that may be changed once the job has started: nothing that runs depends on them."""
 
-RECORDED_WHILE_RUNNING = frozenset({"admin-comment", "extra", "site-factor"})
+RECORDED_WHILE_RUNNING = frozenset({"admin-comment", "delay-boot", "extra", "site-factor", "switches"})
 """Of what is only kept on record."""
 
 
@@ -73,16 +73,16 @@ def check(job: Job, change: Change, *, is_operator: bool) -> None:
         raise NotPermitted("only an operator may give a negative nice value", code="access_denied", field="nice")
     if job.state in WAITING:
         return
-    late = (set(change.request) - FREE_WHILE_RUNNING) | set(change.component)
+    late = (set(change.request) - FREE_WHILE_RUNNING) | (set(change.component) - {"licenses"})
+    if "licenses" in change.component and not is_operator:
+        raise NotPermitted("only an operator may change what is held", code="access_denied", field="licenses")
     recorded = change.request.get("recorded")
     if isinstance(recorded, tuple):
         changed = set(recorded) ^ set(job.request.recorded)
         if {name for name, _ in changed} <= RECORDED_WHILE_RUNNING:
             late.discard("recorded")
-    if late or change.priority:
-        raise Conflict(
-            f"the job has started; {', '.join(sorted(late)) or 'priority'} can no longer be changed", code="not_pending"
-        )
+    if late:
+        raise Conflict(f"the job has started; {', '.join(sorted(late))} can no longer be changed", code="not_pending")
     if changed_time_limit(job, change) > job.time_limit_seconds and not is_operator:
         raise NotPermitted(
             "only an operator may raise the limit of a running job", code="access_denied", field="time_limit"

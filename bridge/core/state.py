@@ -442,7 +442,8 @@ def _update_running(job: Job, event: Updated) -> Step:
     todo: list[Instruction] = []
     if event.time_limit_seconds != job.time_limit_seconds:
         todo.append(NewLimit(job.attempt, event.time_limit_seconds))
-    return job.changed(request=event.request, time_limit_seconds=event.time_limit_seconds), todo
+    changed = job.changed(request=event.request, time_limit_seconds=event.time_limit_seconds, priority=event.priority)
+    return changed, todo
 
 
 def _ignore_old(job: Job, event: Began | Ended | Lost | NotStarted) -> Step:

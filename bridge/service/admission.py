@@ -78,7 +78,7 @@ class Admission:
             partition=admitted.partition,
             time_limit_seconds=admitted.time_limit_seconds,
             submitted_at=now,
-            priority=0 if request.hold else accounting_admission.priority(book, self._site_state.site, admitted.qos),
+            priority=0 if request.hold else accounting_admission.priority(book, self._site_state.site, request),
             reason=reason,
             begin_at=request.begin_at if begins_later else None,
             eligible_at=now if reason is Reason.NONE else None,

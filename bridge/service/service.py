@@ -23,6 +23,7 @@ from bridge.core import (
     events,
     indexset,
     queue,
+    reservations,
     state,
 )
 from bridge.core.accounting import Book
@@ -32,6 +33,7 @@ from bridge.core.indexset import IndexSet
 from bridge.core.job import ON_NODES, WAITING, Job, JobKey, JobState
 from bridge.core.nodes import Node, Site
 from bridge.core.report import Report
+from bridge.core.request import JobRequest
 from bridge.core.users import Caller, User, must_operate
 from bridge.service.accounting import Accounting
 from bridge.service.admission import Admission
@@ -220,7 +222,7 @@ class Service:
             if job.priority > 0:
                 return None
             return events.Released(
-                self._now(), caller.user.uid, accounting_admission.priority(book, self.site, job.request.qos)
+                self._now(), caller.user.uid, accounting_admission.priority(book, self.site, job.request)
             )
 
         return await self._change(caller, selectors, event)
@@ -356,6 +358,7 @@ class Service:
             book = await self.accounting.book()
 
             def event(job: Job) -> events.Event | None:
+                self._check_names(job, wanted, caller, book)
                 change.check(job, wanted, is_operator=caller.is_operator)
                 if job.key in circles:
                     raise circles[job.key]
@@ -367,6 +370,19 @@ class Service:
         if throttle is not None and all(result.error is None for result in results):
             results += [await self._throttle(caller, selector, throttle) for selector in selectors]
         return results
+
+    def _check_names(self, job: Job, wanted: change.Change, caller: Caller, book: Book) -> None:
+        """Of a job that has started: what does not exist is told before that it is too late."""
+        if job.state in WAITING or job.is_final:
+            return
+        if "licenses" in wanted.component:
+            admission.check_licenses(change.changed_request(job, wanted).component, self.site)
+        user = self._find_user(job.request.uid) or caller.user
+        if "qos" in wanted.request:
+            accounting_admission.charged(change.changed_request(job, wanted), self.site, user.name, book)
+        name = wanted.request.get("reservation")
+        if isinstance(name, str):
+            reservations.asked_for(name, self.runtime.standing(), user, job.request.account, book)
 
     def _updated(
         self, caller: Caller, job: Job, wanted: change.Change, nodes: Sequence[Node], book: Book
@@ -401,11 +417,19 @@ class Service:
             time_limit_seconds=limit,
             partition=partition,
             begin_at=begin_at,
-            priority=job.priority if wanted.priority is None else wanted.priority,
+            priority=self._priority(job, request, wanted, book),
             dependency_text=queue.dependency_text(request.dependency)
             if "dependency" in wanted.request
             else job.dependency_text,
         )
+
+    def _priority(self, job: Job, request: JobRequest, wanted: change.Change, book: Book) -> int:
+        """A priority that somebody set stays as it is; one that was worked out is worked out again."""
+        if wanted.priority is not None:
+            return wanted.priority
+        if job.priority != accounting_admission.priority(book, self.site, job.request):
+            return job.priority
+        return accounting_admission.priority(book, self.site, request)
 
     def _must_fit(self, limit_seconds: int, partitions: Sequence[str]) -> None:
         """Nobody but operators raises a limit above what all of the job's partitions allow."""

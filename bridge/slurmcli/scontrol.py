@@ -376,7 +376,8 @@ def _texts(caller: Caller, verb: str, results: Sequence[Result]) -> list[str]:
 def text_for(caller: Caller, verb: str, result: Result) -> str:
     error, job = result.error, result.job
     assert error is not None
-    if verb != "top" and isinstance(error, NotPermitted) and job is not None and job.request.uid != caller.user.uid:
+    foreign = job is not None and job.request.uid != caller.user.uid and not caller.is_operator
+    if verb != "top" and isinstance(error, NotPermitted) and foreign:
         return errors.text_of("invalid_user_id", error.sentence)
     if verb == "resume" and error.code == "job_pending" and job is not None and job.state not in WAITING:
         return "Job is not suspended"
@@ -408,7 +409,7 @@ async def _update_one(
         return [f"{errors.text_of('invalid_job_id', '')} for job {word}\n"]
     try:
         jobs = await world.service.show(caller, selector(selected))
-        if scontrol_update.is_denied(update, jobs[0].request.uid, caller):
+        if scontrol_update.is_denied(update, jobs[0], caller):
             denied = NotPermitted("an operator sets this", code="access_denied")
             results = [Result(selector(selected), job, denied) for job in jobs]
             return _said(caller, "update", word, selected, results)

@@ -543,7 +543,9 @@ def test_cpus_are_counted_in_tasks():
     ("word", "text"),
     [
         ("TimeLimit=x", "scontrol: error: Invalid TimeLimit value\n"),
-        ("NumNodes=x", 'scontrol: error: "x" is not a valid node count\n'),
+        ("MailType=BOGUS", "Invalid MailType: BOGUS\n"),
+        ("Priority=x", "scontrol: error: Invalid Priority value: x\n"),
+        ("Clusters=x", "Unspecified error for job {}\n"),
         ("StartTime=zz", "Invalid time specification (pos=0): zz\nNo changes specified\n"),
         ("Dependency=afterok", "Job dependency problem for job {}\n"),
         ("EndTime=now", "Job is not running for job {}\n"),
@@ -628,7 +630,18 @@ def recorded_after(*words, **fields):
     ],
 )
 def test_further_settings(word, change):
-    assert recorded_after(word) == change
+    assert recorded_after(word, asked={"gres_per_node": (Gres("gpu", None, 1),)}) == change
+
+
+def test_what_is_no_node_count_is_told_without_an_exit_code():
+    said = 'scontrol: error: "x" is not a valid node count\n'
+    assert scontrol_update.read(["JobId=12", "NumNodes=x"]) == Answer(stderr=said)
+
+
+def test_files_stay_where_they_were_when_the_directory_changes():
+    job = a_job(asked={"working_directory": "/a", "files": Files(stdout="o", stderr="/e")})
+    change = change_of("WorkDir=/b", job=job)
+    assert change.request == {"working_directory": "/b", "files": Files(stdout="/a/o", stderr="/e")}
 
 
 def test_what_is_recorded_is_added_to_what_was():
@@ -642,6 +655,7 @@ def test_what_is_recorded_is_added_to_what_was():
         ("MinMemoryCPU=1G", "scontrol: error: Invalid MinMemoryCPU value: 1G\n"),
         ("TresBind=x", "Invalid Trackable RESource (TRES) specification for job {}\n"),
         ("TresPerSocket=gres/gpu:1", "Invalid generic resource (gres) specification for job {}\n"),
+        ("CpusPerTres=gres/gpu:1", "Invalid generic resource (gres) specification for job {}\n"),
         ("CpusPerTres=gres/disk:1", "Invalid generic resource (gres) specification for job {}\n"),
     ],
 )
@@ -657,7 +671,7 @@ def test_settings_that_are_refused(word, text):
         ("MinNodes=1", "Update of this parameter is not supported: MinNodes=1\nRequest aborted\n"),
         ("ReqCPUs=1", "Update of this parameter is not supported: ReqCPUs=1\nRequest aborted\n"),
         ("BurstBuffer=x", "Requested operation not supported on this system for job 12\n"),
-        ("Clusters=x", "Unspecified error for job 12\n"),
+        ("ResetAccrueTime=", "Update of this parameter is not supported: ResetAccrueTime=\nRequest aborted\n"),
         ("UserID=0", "No changes specified\n"),
     ],
 )

@@ -221,7 +221,7 @@ async def test_scontrol_refusals(bridge: Bridge, argv: list[str], stderr: str):
 
 
 @pytest.mark.parametrize(
-    "word", ["OverSubscribe=yes", "Contiguous=1", "Deadline=now+2days", "AdminComment=x", "CoreSpec=1"]
+    "word", ["OverSubscribe=yes", "Contiguous=1", "Deadline=now+2days", "AdminComment=x", "Reboot=yes"]
 )
 async def test_what_only_operators_set(bridge: Bridge, word: str):
     job = await bridge.submit(hold=True)

@@ -208,7 +208,6 @@ async def test_a_list_with_a_word_that_is_no_id_is_refused_as_a_whole(bridge: Br
         ("Partition=short", "Job is no longer pending execution"),
         ("Features=intel", "Job is no longer pending execution"),
         ("WCKey=x", "Job is no longer pending execution"),
-        ("Switches=1", "Job is no longer pending execution"),
         ("StdOut=/x", "Job is no longer pending execution"),
         ("MinMemoryNode=5", "Job is no longer pending execution"),
         ("ExcNodeList=n1", "Job is no longer pending execution"),
