@@ -477,9 +477,6 @@ def _dependency(draft: _Draft, value: str) -> None:
         wanted = dependency.parse(value)
     except Refused as bad:
         raise BadSetting(_BAD_DEPENDENCY) from bad
-    itself = draft.job.id if draft.job.request.array is None else None
-    if wanted is not None and any(clause.job_id == itself for clause in wanted.clauses if clause.job_id is not None):
-        raise BadSetting(_BAD_DEPENDENCY)
     draft.request["dependency"] = wanted
 
 
