@@ -64,10 +64,13 @@ class Collector:
     async def _write(self, attempt: Attempt, stream: Stream, at: int, data: bytes) -> None:
         if stream not in STREAMS:
             raise ValueError(stream)
-        if attempt.key not in self._begun:
-            self._begun.add(attempt.key)
-            await asyncio.to_thread(self._outputs.begin, *attempt.key, appends=attempt.output_mode == "append")
-        await asyncio.to_thread(self._outputs.write, *attempt.key, stream, at, data)
+        try:
+            if attempt.key not in self._begun:
+                await asyncio.to_thread(self._outputs.begin, *attempt.key, appends=attempt.output_mode == "append")
+                self._begun.add(attempt.key)
+            await asyncio.to_thread(self._outputs.write, *attempt.key, stream, at, data)
+        except OSError as error:  # whoever brings it comes again
+            raise Unavailable(f"output of job {attempt.job_id} cannot be written down: {error}") from error
 
     # ── from the pod ──────────────────────────────────────────────────────────────────────────────
 
@@ -149,8 +152,12 @@ class Collector:
         account = attempt.standing().output
         if not self._is_whole(attempt, account):
             await self._read_log(attempt)
-        missing = await asyncio.to_thread(self._miss, attempt, account)
-        lost = self._outputs.lost(*attempt.key)
+        missing, lost = 0, 0
+        try:
+            missing = await asyncio.to_thread(self._miss, attempt, account)
+            lost = self._outputs.lost(*attempt.key)
+        except OSError as error:
+            attempt.output_note = f"its output could not be written down: {error}"
         if lost:
             attempt.output_note = f"{lost} bytes of its output were lost"
             log.warning("output was lost", extra={"job": attempt.job_id, "bytes": lost, "at_the_end": missing})
