@@ -33,7 +33,9 @@ _ALL = (
     Program("dask-jobqueue", ("dask-jobqueue==0.9.0",), 300.0),
     Program("parsl", ("parsl==2026.10.26",), 300.0),
     Program("psij-python", ("psij-python==0.9.11",), 300.0),
-    Program("snakemake", ("snakemake==9.27.1", "snakemake-executor-plugin-slurm==2.8.0"), 900.0),
+    Program("snakemake", ("snakemake==9.27.1", "snakemake-executor-plugin-slurm==2.8.0"), 1100.0),
+    Program("reframe-hpc", ("reframe-hpc==4.10.4",), 300.0),
+    Program("aiida-core", ("aiida-core==2.9.4",), 180.0),
 )
 PROGRAMS = {program.name: program for program in _ALL}
 
