@@ -2,7 +2,11 @@
 """The site file: what it says, what it defaults to, and that all of its mistakes are told."""
 
 import contextlib
+import copy
+import json
 import re
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -307,3 +311,41 @@ class TestExplanation:
         assert "hush" not in text
         assert "postgresql+psycopg://bridge@db/bridge" in text
         assert "Only uid 1001 is served" in text
+
+
+WRONG = ("x", 5, -1, True, [], {}, 1.5, [1], "", 10**30, ["a", "a"], {"a": 1})
+
+
+def _places(table: dict[str, Any], before: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    for key, value in table.items():
+        yield (*before, key)
+        if isinstance(value, dict):
+            yield from _places(value, (*before, key))
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            yield from _places(value[0], (*before, key, 0))
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)} = {_toml(item)}" for key, item in value.items()) + "}"
+    return "[" + ", ".join(map(_toml, value)) + "]" if isinstance(value, list) else json.dumps(value)
+
+
+def test_every_wrong_value_is_told_with_file_key_what_is_there_and_what_was_expected() -> None:
+    """Each key of the example with each kind of value that it does not take."""
+    example = tomllib.loads(EXAMPLE.read_text())
+    refused = 0
+    for place in _places(example):
+        for wrong in WRONG:
+            changed = copy.deepcopy(example)
+            holder: Any = changed
+            for step in place[:-1]:
+                holder = holder[step]
+            holder[place[-1]] = wrong
+            try:
+                read("".join(f"{json.dumps(key)} = {_toml(value)}\n" for key, value in changed.items()))
+            except SiteFileError as error:
+                refused += 1
+                for problem in error.problems:
+                    assert re.fullmatch(r"site\.toml: \S+: found .+, expected .+", str(problem)), (place, wrong)
+    assert refused > 300

@@ -7,7 +7,7 @@ files for the bridge with a user's rights.
 Messages are JSON objects, one a packet, over a Unix socket that only our own uid (and root) may use:
 
     {"do": "start", "monitors": [[DIR, node], ...]} + one listening socket each
-    {"do": "open", "id": N, "uid": U, "gid": G, "path": P}
+    {"do": "open", "id": N, "uid": U, "gid": G, "groups": [G, ...], "path": P}
     {"do": "hello"}       {"do": "retire"}: take no new work, another zygote follows
     answers: {"hello": version, "monitors": [[DIR, node], ...]}  {"exited": [[DIR, node], ...]}
              {"opened": N} + the descriptor, or {"opened": N, "error": errno}
@@ -22,7 +22,6 @@ import gc
 import hashlib
 import json
 import os
-import pwd
 import selectors
 import signal
 import socket
@@ -215,11 +214,7 @@ def _open_as(client: socket.socket, message: Dict[str, Any]) -> None:
     uid, gid, answer = int(message["uid"]), int(message["gid"]), {"opened": message["id"]}
     try:
         if os.geteuid() == 0:
-            try:
-                groups = os.getgrouplist(pwd.getpwuid(uid).pw_name, gid)
-            except KeyError:
-                groups = [gid]
-            os.setgroups(groups)
+            os.setgroups(sorted({gid, *map(int, message["groups"])}))
             os.setresgid(gid, gid, gid)
             os.setresuid(uid, uid, uid)
         fd = os.open(message["path"], os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)

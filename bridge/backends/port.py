@@ -83,6 +83,16 @@ class Observation:
     nodes_changed: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """Whose eyes a file is read with."""
+
+    uid: int
+    gid: int
+    groups: tuple[int, ...] = ()
+    """All that the user is in, `gid` or not."""
+
+
 class Backend(Protocol):
     name: str
 
@@ -118,7 +128,7 @@ class Backend(Protocol):
 
     async def nodes(self) -> tuple[Node, ...]: ...
 
-    async def read_output(self, uid: int, gid: int, path: str, offset: int, limit_bytes: int) -> bytes:
+    async def read_output(self, rights: Rights, path: str, offset: int, limit_bytes: int) -> bytes:
         """A part of a job's output file, opened with the rights of the job's user. Gone when there is none."""
 
     async def read_kept(

@@ -106,7 +106,10 @@ class Nodes:
 def _marked(node: Node, mark: NodeMark | None) -> Node:
     if mark is None:
         return node
-    return replace(node, state=NodeState(mark.state), reason=mark.reason, reason_by=mark.by, reason_at=mark.at)
+    state = NodeState(mark.state)
+    if state is NodeState.UP:
+        return replace(node, state=state)
+    return replace(node, state=state, reason=mark.reason, reason_by=mark.by, reason_at=mark.at)
 
 
 def _node_view(node: Node, running: Iterable[placement.Running]) -> NodeView:

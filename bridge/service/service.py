@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from adapters.slurm import filenames
-from bridge.backends.port import Backend, Target, TaskUsage
+from bridge.backends.port import Backend, Rights, Target, TaskUsage
 from bridge.core import (
     accounting_admission,
     admission,
@@ -157,7 +157,9 @@ class Service:
             kept = await backend.read_kept(job, stream, path, offset, limit_bytes)
             if kept is not None:
                 return kept
-            return await backend.read_output(job.request.uid, job.request.gid, path, offset, limit_bytes)
+            user = self._find_user(job.request.uid)
+            rights = Rights(job.request.uid, job.request.gid, () if user is None else user.groups)
+            return await backend.read_output(rights, path, offset, limit_bytes)
         except Gone as gone:
             raise NotFound(f"there is no output to read: {gone.sentence}", code="no_output", field=stream) from gone
 

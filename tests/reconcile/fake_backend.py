@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from typing import Literal
 
-from bridge.backends.port import Observation, Sighting, TaskUsage
+from bridge.backends.port import Observation, Rights, Sighting, TaskUsage
 from bridge.core.errors import Gone, Unavailable
 from bridge.core.group import Group
 from bridge.core.job import End, Job
@@ -96,7 +96,7 @@ class FakeBackend:
     async def nodes(self) -> tuple[Node, ...]:
         return self._nodes
 
-    async def read_output(self, uid: int, gid: int, path: str, offset: int, limit_bytes: int) -> bytes:
+    async def read_output(self, rights: Rights, path: str, offset: int, limit_bytes: int) -> bytes:
         raise Gone(f"{path} is not there")
 
     async def read_kept(

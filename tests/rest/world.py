@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from bridge.backends.port import Rights
 from bridge.core import events
 from bridge.core.errors import Gone
 from bridge.core.job import JobKey, JobState
@@ -41,7 +42,7 @@ class FakeFiles(FakeBackend):
         super().__init__()
         self.files: dict[str, bytes] = {}
 
-    async def read_output(self, uid: int, gid: int, path: str, offset: int, limit_bytes: int) -> bytes:
+    async def read_output(self, rights: Rights, path: str, offset: int, limit_bytes: int) -> bytes:
         if path not in self.files:
             raise Gone("no such file")
         return self.files[path][offset : offset + limit_bytes]

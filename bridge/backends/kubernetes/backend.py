@@ -30,7 +30,7 @@ from bridge.backends.kubernetes.patience import Patience
 from bridge.backends.kubernetes.tasks import Tasks
 from bridge.backends.kubernetes.transport import Access, Transport
 from bridge.backends.kubernetes.watching import Watch
-from bridge.backends.port import Observation, Target, TaskUsage
+from bridge.backends.port import Observation, Rights, Target, TaskUsage
 from bridge.core.errors import BridgeError, Gone, Unavailable
 from bridge.core.group import Group
 from bridge.core.job import Job
@@ -218,8 +218,8 @@ class KubernetesBackend:
             return self._site_nodes
         return hosts.as_they_are(self._site_nodes, self._hosts, reflector.objects)
 
-    async def read_output(self, uid: int, gid: int, path: str, offset: int, limit_bytes: int) -> bytes:
-        return await files.read(uid, gid, path, offset, limit_bytes)
+    async def read_output(self, rights: Rights, path: str, offset: int, limit_bytes: int) -> bytes:
+        return await files.read(rights, path, offset, limit_bytes)
 
     async def read_kept(self, job: Job, stream: Stream, path: str, offset: int, limit_bytes: int) -> bytes | None:
         profile = self._profiles.get(job.partition)

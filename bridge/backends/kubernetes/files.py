@@ -5,6 +5,7 @@ import os
 import sys
 from typing import Any
 
+from bridge.backends.port import Rights
 from bridge.core.errors import Gone
 
 _READ = """
@@ -20,13 +21,16 @@ except OSError as error:
 """
 
 
-async def read(uid: int, gid: int, path: str, offset: int, limit_bytes: int) -> bytes:
+async def read(rights: Rights, path: str, offset: int, limit_bytes: int) -> bytes:
     """A part of the file. Raises Gone."""
-    rights: dict[str, Any] = {} if os.geteuid() == uid else {"user": uid, "group": gid, "extra_groups": [gid]}
+    changed: dict[str, Any] = {}
+    if os.geteuid() != rights.uid:
+        groups = sorted({rights.gid, *rights.groups})
+        changed = {"user": rights.uid, "group": rights.gid, "extra_groups": groups}
     words = [sys.executable, "-I", "-S", "-c", _READ, path, str(offset), str(limit_bytes)]
     try:
         process = await asyncio.create_subprocess_exec(
-            *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, **rights
+            *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, **changed
         )
     except (OSError, ValueError) as error:
         raise Gone(f"{path}: {error}") from error

@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from bridge.backends.local import attempts, control, host, nursery, spool
-from bridge.backends.port import Observation, Target, TaskUsage
+from bridge.backends.port import Observation, Rights, Target, TaskUsage
 from bridge.core.errors import BridgeError, Gone, Refused, Unavailable
 from bridge.core.group import Group
 from bridge.core.job import Job
@@ -434,10 +434,10 @@ class LocalBackend:
         seen = host.look(self._started_at)
         return tuple(replace(node, host=seen) for node in self._nodes)
 
-    async def read_output(self, uid: int, gid: int, path: str, offset: int, limit_bytes: int) -> bytes:
-        if os.geteuid() in (0, uid) and os.geteuid() == uid:
+    async def read_output(self, rights: Rights, path: str, offset: int, limit_bytes: int) -> bytes:
+        if os.geteuid() == rights.uid:
             return await asyncio.to_thread(_read_part, path, offset, limit_bytes)
-        fd = await self._nursery.open_file(uid, gid, path)
+        fd = await self._nursery.open_file(rights, path)
         try:
             return await asyncio.to_thread(os.pread, fd, limit_bytes, offset)
         finally:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from bridge.agent import zygote
+from bridge.backends.port import Rights
 from bridge.core.errors import Gone, Unavailable
 
 Place = tuple[str, int]
@@ -72,13 +73,14 @@ class Nursery:
             message = json.dumps({"do": "start", "monitors": monitors[part]}).encode()
             await self._send(message, [listener.fileno() for listener in listeners[part]])
 
-    async def open_file(self, uid: int, gid: int, path: str) -> int:
+    async def open_file(self, rights: Rights, path: str) -> int:
         """A descriptor, opened with the user's rights. Raises Gone where the user could not."""
         self._next_id += 1
         number = self._next_id
         future = self._opening[number] = asyncio.get_running_loop().create_future()
         try:
-            await self._send(json.dumps({"do": "open", "id": number, "uid": uid, "gid": gid, "path": path}).encode())
+            who = {"uid": rights.uid, "gid": rights.gid, "groups": rights.groups}
+            await self._send(json.dumps({"do": "open", "id": number, **who, "path": path}).encode())
             async with asyncio.timeout(_CALL_SECONDS):
                 fd: int = await future
                 return fd
