@@ -1,5 +1,6 @@
 """The fields of sacct: names, widths, and values for jobs, their batch scripts and their steps."""
 
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -258,6 +259,8 @@ def exit_code(row: Row) -> str:
         return jobfacts.exit_code(row.job)
     if row.job.state in _ENDED_FROM_OUTSIDE:
         return "0:0"
+    if row.job.end is not None and (row.job.end.exit_status, row.job.end.signal) == (0, signal.SIGHUP):
+        return "1:0"  # a raw status of 1 is what accounting takes for an exit code of 1
     return "1:0" if row.job.state in _RAW_STATUS_ONE else jobfacts.exit_code(row.job)
 
 

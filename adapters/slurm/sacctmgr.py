@@ -326,6 +326,10 @@ def read(argv: Sequence[str]) -> Order | Answer:
     entity = _matching(words[0], _ENTITIES_OF[keyword]) if words else None
     if entity is None:
         return _failure(f"No valid entity in {keyword} command\n{_NO_ENTITY[keyword]}")
+    parsable = next((name for name, _ in reversed(line.given) if name in ("parsable", "parsable2")), None)
+    form = Form(not line.has("noheader"), None if parsable is None else "|", parsable == "parsable")
+    if keyword == "list" and entity in sacctmgr_fields.TITLES_OF_NOTHING:
+        return Answer(sacctmgr_fields.empty(entity, form))
     if entity not in ("account", "association", "cluster", "coordinator", "qos", "tres", "user"):
         return _failure(f"sacctmgr: error: the bridge keeps no {entity}\n")
     if keyword != "list":
@@ -333,8 +337,6 @@ def read(argv: Sequence[str]) -> Order | Answer:
     data = wish("sacctmgr", line.given)
     if isinstance(data, Answer):
         return data
-    parsable = next((name for name, _ in reversed(line.given) if name in ("parsable", "parsable2")), None)
-    form = Form(not line.has("noheader"), None if parsable is None else "|", parsable == "parsable")
     found = _list(entity, words[1:], form, with_associations=line.has("associations"))  # type: ignore[arg-type]
     return found if data is None or isinstance(found, Answer) else replace(found, data=data)
 

@@ -417,3 +417,24 @@ def _cell(chosen: Chosen, text: str) -> str:
 
 def _pad(chosen: Chosen, text: str) -> str:
     return (text.ljust(chosen.width) if chosen.is_left else text.rjust(chosen.width)) + " "
+
+
+TITLES_OF_NOTHING = {
+    "federations": (("Federation", 10), ("Cluster", 10), ("ID", 2), ("Features", 20), ("FedState", 12)),
+    "resources": (
+        *(("Name", 10), ("Server", 10), ("Type", 8), ("Count", 6), ("LastConsumed", 12)),
+        *(("Allocated", 9), ("ServerType", 10), ("Flags", 20)),
+    ),
+}
+"""(title, width) of the tables of what one cluster by itself has none of."""
+
+
+def empty(entity: str, form: Form) -> str:
+    titles = TITLES_OF_NOTHING[entity]
+    if not form.header:
+        return ""
+    if form.delimiter is not None:
+        end = form.delimiter if form.ends_with_delimiter else ""
+        return form.delimiter.join(title for title, _ in titles) + end + "\n"
+    rows = ("".join(f"{title:>{width}} " for title, width in titles), "".join("-" * width + " " for _, width in titles))
+    return "".join(f"{row}\n" for row in rows)

@@ -100,6 +100,13 @@ class Completing:
 
 
 @dataclass(frozen=True, slots=True)
+class Notify:
+    """A message into a job's output."""
+
+    job: Selected | None
+
+
+@dataclass(frozen=True, slots=True)
 class Reconfigure:
     pass
 
@@ -117,7 +124,20 @@ class Converse:
     """No command: they are read from standard input, one a line."""
 
 
-Order = Converse | Show | Act | Update | WriteScript | Token | Ping | WaitJob | Completing | Reconfigure | FoldNames
+Order = (
+    Converse
+    | Show
+    | Act
+    | Update
+    | WriteScript
+    | Token
+    | Ping
+    | WaitJob
+    | Completing
+    | Notify
+    | Reconfigure
+    | FoldNames
+)
 
 _VERBS = {
     "hold": "hold",
@@ -134,7 +154,7 @@ _VERBS = {
 _BY_NAME = frozenset({"hold", "uhold", "release"})
 
 _ENTITIES = {
-    "aliases": "nothing",
+    "aliases": "aliases",
     "assoc_mgr": "assoc_mgr",
     "bbstat": "nothing",
     "burstbuffer": "nothing",
@@ -170,12 +190,10 @@ _DO_NOTHING_HERE = frozenset({"all", "cluster", "details", "exit", "hide", "onel
 
 _NOT_OURS = frozenset(
     {
-        "abort",
         "cancel_reboot",
         "create",
         "delete",
         "fsdampeningfactor",
-        "notify",
         "power",
         "reboot",
         "schedloglevel",
@@ -235,9 +253,11 @@ def read(argv: Sequence[str], environ: Mapping[str, str]) -> Order | Answer:
             return _token(rest)
         case "ping":
             data = wish("scontrol", line.given)
+            if rest:
+                return _too_many(keyword)
             return data if isinstance(data, Answer) else Ping(line.has("clusters"), data)
         case "version":
-            return Answer(ANNOUNCEMENT)
+            return Answer(ANNOUNCEMENT, "too many arguments for version keyword\n" if rest else "", 1 if rest else 0)
         case "help":
             return Answer(scontrol_help.HELP)
         case "reconfigure" | "reconfig":
@@ -245,7 +265,13 @@ def read(argv: Sequence[str], environ: Mapping[str, str]) -> Order | Answer:
         case "errnumstr":
             return _error_number(rest)
         case "completing":
-            return Completing()
+            return _too_many(keyword) if rest else Completing()
+        case "notify":
+            return Notify(selectors.parse(rest[0])) if len(rest) > 1 else _too_few(keyword)
+        case "reboot" if not rest:
+            return Answer(stderr="Missing node list. Specify ALL|<NodeList>", exit_code=1)
+        case "shutdown" if rest:
+            return Answer(stderr=f"invalid shutdown argument:{rest[0]}\n", exit_code=1)
         case "wait_job":
             return WaitJob(rest[0], selectors.parse(rest[0])) if rest else _too_few(keyword)
     if keyword in _VERBS:
@@ -255,6 +281,18 @@ def read(argv: Sequence[str], environ: Mapping[str, str]) -> Order | Answer:
     if keyword in _NOT_OURS:
         return Answer(stderr=f"{errors.text_of('disabled', '')}: {words[0]}\n", exit_code=1)
     return Answer(stderr=f"invalid keyword: {words[0]}\n", exit_code=1)
+
+
+def is_quiet(argv: Sequence[str]) -> bool:
+    """-Q: what comes of an order is told by the exit code alone."""
+    try:
+        return _GRAMMAR.read(argv).has("quiet")
+    except BadCommandLine:
+        return False
+
+
+def _too_many(keyword: str) -> Answer:
+    return Answer(stderr=f"too many arguments for keyword:{keyword}\n", exit_code=1)
 
 
 def _too_few(keyword: str) -> Answer:

@@ -105,7 +105,7 @@ def read(argv: Sequence[str], environ: Mapping[str, str]) -> Query | Answer:
     iterate: int | None = None
     if (text := line.last("iterate") or "") or line.has("iterate"):
         if not (text.isascii() and text.isdigit()) or int(text[:9]) < 1:
-            return _error(f"--iterate={text}")
+            return _error(f"Error: invalid entry for --iterate={text}")
         iterate = int(text[:9])
     states = _words(line.last("states"))
     for word in states or ():
@@ -286,7 +286,7 @@ def render(query: Query, site: Site, uses: Sequence[NodeUse], clock: durations.C
     printer: Printer[Row]
     if query.letters is not None:
         letters = query.letters.replace("#P", f"{width['P']}P").replace("#N", f"{width['N']}N")
-        printer, bad = compile_letters(letters, columns)
+        printer, bad = compile_letters(letters.replace("%all", sinfo_columns.ALL), columns)
         errors = "".join(f"Invalid node format specification: {letter}\n" for letter in bad)
     else:
         by_name = {name.lower(): columns[letter] for name, letter in sinfo_columns.NAMES.items()}

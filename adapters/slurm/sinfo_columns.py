@@ -233,3 +233,8 @@ NAMES = {
     "Weight": "w",
 }
 """-O names and the columns they stand for."""
+
+
+_CAPITALS = "ABCDEFGHILMNOPRSTUVXYZ"
+ALL = "|".join([*(f"%{letter}" for letter in "abcdefghilmnoprstuvwz"), *(f"%{letter} " for letter in _CAPITALS)])
+"""What %all stands for."""

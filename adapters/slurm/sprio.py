@@ -93,7 +93,7 @@ def read(argv: Sequence[str], environ: Mapping[str, str], uid_of: Callable[[str]
     for word in _words(values.get("user")):
         uid = int(word) if word.isascii() and word.isdigit() else uid_of(word)
         if uid is None:
-            warnings += f"sprio: error: Invalid user: {word}\n"
+            warnings += f"sprio: error: Invalid user: {word}\n\n"
         else:
             uids.append(uid)
     partitions = values.get("partition")

@@ -58,6 +58,12 @@ async def _carry_out(world: World, caller: Caller, call: Call) -> Reply:
     if of_site is not None:
         return of_site
     order = scontrol.read(call.argv, call.environ)
+    done = await _obey(world, caller, call, order)
+    quiet = scontrol.is_quiet(call.argv) and not isinstance(order, Answer)
+    return replace(done, stderr="") if quiet else done
+
+
+async def _obey(world: World, caller: Caller, call: Call, order: scontrol.Order | Answer) -> Reply:
     match order:
         case scontrol.Converse():
             return await _converse(world, caller, call)
@@ -83,6 +89,8 @@ async def _carry_out(world: World, caller: Caller, call: Call) -> Reply:
             return await _wait_job(world, caller, order)
         case scontrol.Completing():
             return await _completing(world, caller, call)
+        case scontrol.Notify():
+            return await _notify(world, caller, order)
 
 
 # ── show ──────────────────────────────────────────────────────────────────────────────────────────
@@ -98,6 +106,9 @@ async def _show(world: World, caller: Caller, call: Call, order: scontrol.Show) 
             return await _show_nodes(world, caller, call, order)
         case "partition":
             return await _show_partitions(world, caller, order)
+        case "aliases":
+            names = [node.name for node in await world.service.nodes.known()]
+            return Reply("" if order.name is not None else " ".join(names) + "\n")
         case "reservation":
             if order.data is None:
                 return await scontrol_site.show(world, call, order.name, one_line=order.one_line)
@@ -206,6 +217,9 @@ async def _show_steps(world: World, caller: Caller, call: Call, order: scontrol.
         jobs = await world.service.jobs(caller, JobQuery(states=frozenset({JobState.RUNNING, JobState.SUSPENDED})))
     else:
         jobs = await _find(world, caller, selected) or []
+        if not any(job.state in (JobState.RUNNING, JobState.SUSPENDED) for job in jobs) and order.data is None:
+            failed = f"scontrol_print_step: slurm_get_job_steps({order.name}) failed"
+            return Reply(stderr=f"scontrol: error: {failed}: Invalid job id specified\n", exit_code=1)
     running = [job for job in jobs if job.state in (JobState.RUNNING, JobState.SUSPENDED)]
     rows = await world.service.steps(caller, [job.key for job in running])
     view = await world.view(call)
@@ -529,10 +543,17 @@ async def _token(world: World, caller: Caller, order: scontrol.Token) -> Reply:
     return Reply(f"SLURM_JWT={token}\n")
 
 
+async def _notify(world: World, caller: Caller, order: scontrol.Notify) -> Reply:
+    """Nothing but its own program writes into a job's output here."""
+    found = None if order.job is None else await _find(world, caller, order.job)
+    code = "disabled" if found else "invalid_job_id"
+    return Reply(stderr=f"job notify failure: {errors.text_of(code, '')}\n", exit_code=1)
+
+
 async def _wait_job(world: World, caller: Caller, order: scontrol.WaitJob) -> Reply:
     jobs = None if order.job is None else await _find(world, caller, order.job)
     if not jobs:
-        return Reply(stderr="slurm_load_jobs error: Invalid job id specified\n", exit_code=1)
+        return Reply(stderr=f"scontrol: Problem running job {order.text}\n", exit_code=1)
     if any(job.state in WAITING or job.state is JobState.CONFIGURING for job in jobs):
         return Reply(again_in_seconds=1.0, state={})
     if any(job.state in ON_NODES for job in jobs):

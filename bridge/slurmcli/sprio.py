@@ -17,5 +17,8 @@ async def run(world: World, caller: Caller, call: Call) -> Reply:
     if isinstance(cluster, Answer):
         return reply(cluster)
     jobs = await world.service.jobs(caller, JobQuery(states=frozenset({JobState.PENDING})))
-    answer = sprio.render(query, [job for job in jobs if sprio.matches(query, job)])
+    shown = [job for job in jobs if sprio.matches(query, job)]
+    if query.jobs and not shown:
+        return reply(Answer("Unable to find jobs matching user/id(s) specified\n"))
+    answer = sprio.render(query, shown)
     return reply(world.under_cluster(answer, cluster, header=query.header))

@@ -1,6 +1,7 @@
-"""`python -m tests.oracle.record ASKED.json OUT.jsonl`: asks a real Slurm 25.11 what the replay will compare with.
+"""`python -m tests.oracle.record ASKED OUT.jsonl`: asks a real Slurm 25.11 what the replay will compare with.
 
-ASKED holds a list of {"id", "group", "how"}, OUT gets line 1 of the big recording and a case a line, in its format.
+ASKED is a JSON list of {"id", "group", "how", "look"}, or a recording (.jsonl), of which the same is asked again. OUT
+gets line 1 of the big recording and a case a line, in its format.
 Needs root and SLURM_BUNDLE. The cluster is the recorded one, with its users, made for this run and ended after it.
 """
 
@@ -200,13 +201,26 @@ def _run(replay: Replay, case: Case) -> tuple[dict[str, Any], normalise.Known]:
     return replayed.outcome, replayed.known
 
 
+def _asked(path: Path) -> list[dict[str, Any]]:
+    """A list of new cases; or of a recording the same cases again."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix != ".jsonl":
+        return list(json.loads(text))
+    recorded = [json.loads(line) for line in text.splitlines()[1:]]
+    return [
+        {name: one[name] for name in ("id", "group", "how")}
+        | {"look": [look for look in ("job", "sacct", "files") if look in one["expect"]]}
+        for one in recorded
+    ]
+
+
 def main(asked_file: str, out_file: str) -> int:
     bundle = reference.bundle()
     if bundle is None:
         print("SLURM_BUNDLE does not name the bundle of a real Slurm, or this is not root", file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the cluster ends with us
-    asked = json.loads(Path(asked_file).read_text(encoding="utf-8"))
+    asked = _asked(Path(asked_file))
     first_line = RECORDING.read_text(encoding="utf-8").split("\n", 1)[0]
     root = Path(tempfile.mkdtemp(prefix="oracle-"))
     root.chmod(0o755)

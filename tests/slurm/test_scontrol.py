@@ -423,6 +423,12 @@ def test_config_leaves_out_what_is_not_there():
     [
         (["show", "unicorn"], Answer(stderr="invalid entity:unicorn for keyword:show\n", exit_code=1)),
         (["frobnicate"], Answer(stderr="invalid keyword: frobnicate\n", exit_code=1)),
+        (["abort"], Answer(stderr="invalid keyword: abort\n", exit_code=1)),
+        (["ping", "x"], Answer(stderr="too many arguments for keyword:ping\n", exit_code=1)),
+        (["completing", "x"], Answer(stderr="too many arguments for keyword:completing\n", exit_code=1)),
+        (["notify", "1"], Answer(stderr="too few arguments for keyword:notify\n", exit_code=1)),
+        (["shutdown", "x"], Answer(stderr="invalid shutdown argument:x\n", exit_code=1)),
+        (["reboot"], Answer(stderr="Missing node list. Specify ALL|<NodeList>", exit_code=1)),
         (["show"], Answer(stderr="too few arguments for keyword:show\n", exit_code=1)),
         (["show", "job", "5", "4"], Answer(stderr="too many arguments for keyword:show\n", exit_code=1)),
         (["hold"], Answer(stderr="too few arguments for keyword:hold\n", exit_code=1)),

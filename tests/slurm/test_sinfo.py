@@ -158,7 +158,7 @@ def test_sorting_by_partition_backwards():
     ("argv", "stderr"),
     [
         (["-x"], "sinfo: invalid option -- 'x'\nTry \"sinfo --help\" for more information\n"),
-        (["-i", "x"], "sinfo: error: --iterate=x\n"),
+        (["-i", "x"], "sinfo: error: Error: invalid entry for --iterate=x\n"),
         (["-n", "n["], "sinfo: error: Invalid node list: n[\n"),
     ],
 )

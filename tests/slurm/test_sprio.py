@@ -69,4 +69,4 @@ def test_refusals():
     operand = sprio.read(["foo"], {}, uid_of)
     assert operand == Answer(sprio.USAGE, "\nsprio: error: Unrecognized option: foo\n", 1)
     assert sprio.render(read("-o", "%z"), []).stderr == "sprio: error: Invalid job format specification: z\n"
-    assert read("-u", "nosuch").warnings == "sprio: error: Invalid user: nosuch\n"
+    assert read("-u", "nosuch").warnings == "sprio: error: Invalid user: nosuch\n\n"

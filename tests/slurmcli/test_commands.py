@@ -530,3 +530,36 @@ async def test_hostlists_come_from_files_too(bridge: Bridge):
     assert await bridge.out("scontrol", "show", "hostlistsorted", "-", files={"stdin": b"n3,n1\n"}) == "n[1,3]\n"
     missing = await bridge.run("scontrol", "show", "hostlist", "/tmp/names", files={"file: /tmp/names": "ENOENT"})
     assert missing.exit_code == 1
+
+
+async def test_scontrol_says_what_is_not_there(bridge: Bridge):
+    job = await bridge.submit(hold=True)
+    step = "scontrol: error: scontrol_print_step: slurm_get_job_steps(99.0) failed: Invalid job id specified\n"
+    for argv, stderr in (
+        (["show", "step", "99.0"], step),
+        (["notify", "99", "hello"], "job notify failure: Invalid job id specified\n"),
+        (["notify", str(job.id), "hello"], "job notify failure: Requested operation is presently disabled\n"),
+        (["wait_job", "99"], "scontrol: Problem running job 99\n"),
+        (["-Q", "show", "job", "99"], ""),
+        (["-Q", "update", "JobId=99", "Name=x"], ""),
+    ):
+        assert await bridge.run("scontrol", *argv) == failed(stderr)
+    assert await bridge.out("scontrol", "show", "aliases") == "n1 n2 n3 n4\n"
+
+
+async def test_tables_of_what_is_not_there(bridge: Bridge):
+    assert await bridge.out("sprio", "-j", "99") == "Unable to find jobs matching user/id(s) specified\n"
+    assert await bridge.out("sacctmgr", "-p", "show", "federation") == "Federation|Cluster|ID|Features|FedState|\n"
+    assert await bridge.out("sacctmgr", "-n", "show", "resource") == ""
+
+
+async def test_sinfo_all(bridge: Bridge):
+    told = await bridge.out("sinfo", "-N", "-n", "n1", "-p", "main", "-o", "%all")
+    header, row = told.splitlines()
+    assert header.startswith("AVAIL|ACTIVE_FEATURES|CPUS|TMP_DISK|FREE_MEM|AVAIL_FEATURES|GROUPS|OVERSUBSCRIBE|")
+    assert header.endswith(
+        "|S:C:T|NODES(A/I) |MAX_CPUS_PER_NODE |CPUS(A/I/O/T) |NODES |REASON |NODES(A/I/O/T) |GRES "
+        "|TIMESTAMP |PRIO_JOB_FACTOR |DEFAULTTIME |PREEMPT_MODE |NODELIST |CPU_LOAD |PARTITION |PARTITION "
+        "|ALLOCNODES |STATE |USER |CLUSTER |SOCKETS |CORES |THREADS "
+    )
+    assert row.startswith("up|intel,ib|8|0|") and row.endswith("|main* |main |all |idle |Unknown |N/A |2 |4 |1 ")
