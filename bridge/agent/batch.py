@@ -14,7 +14,7 @@ import socket
 import time
 from typing import Dict, List, NoReturn, Optional
 
-from bridge.agent import cage, launch, login, programs, texts, user
+from bridge.agent import cage, launch, login, mpi_launchers, programs, texts, user
 
 GO = b"go"
 _DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -72,6 +72,7 @@ def make_environment(job: launch.Launch, directory: str) -> Dict[str, str]:
         environment["SLURM_CONF"] = job.slurm_conf
     if job.bin:
         environment["PATH"] = f"{job.bin}:{environment.get('PATH') or _DEFAULT_PATH}"
+    mpi_launchers.complete(environment)
     return environment
 
 

@@ -2,8 +2,8 @@
 
 As root: a PID namespace. Its first process does nothing but reap; when it is killed the kernel kills all
 others, whatever they did to hide, and it is killed by the kernel when the monitor dies.
-As a plain user: the monitor is the subreaper of all it starts, and walks /proc. A user namespace would hold
-better, but the job would notice it (other groups, no sudo), so there is none.
+As a plain user, and for a job with several nodes on one host: the monitor is the subreaper of all it starts, and
+walks /proc. A user namespace would hold better, but the job would notice it (other groups, no sudo), so there is none.
 """
 
 from __future__ import annotations
@@ -28,8 +28,11 @@ class Cage:
         self.max_rss_kib = 0
         self._own_rss_kib = 0
 
-    def open(self) -> None:
-        """Raises OSError. Before the first `fork`."""
+    def open(self, *, is_host_shared: bool = False) -> None:
+        """Before the first `fork`. `is_host_shared`: another node of the job is on this host. MPI takes the two for
+        one, and its ranks then call each other's processes by number: no node may count its own. Raises OSError.
+        """
+        self._use_namespaces = self._use_namespaces and not is_host_shared
         self._own_rss_kib = processes.resident_kib([os.getpid()])
         if not self._use_namespaces:
             namespaces.become_subreaper()

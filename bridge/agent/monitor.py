@@ -32,6 +32,7 @@ from bridge.agent import (
     lines,
     measure,
     memory,
+    mpi_launchers,
     namespaces,
     processes,
     spool,
@@ -121,7 +122,7 @@ class Monitor:
         self._watch(control, selectors.EVENT_READ, lambda _: self._accept(control))
         if spool.exists(spool.STOP_MARK, self._folder):
             raise ValueError("stopped before its start")
-        self._cage.open()
+        self._cage.open(is_host_shared=mpi_launchers.is_host_shared(self._job.raw, self._index))
         self._meter = memory.Meter(self._job.memory_limit_mib[self._index], self._cage.measured)
         self._meter.next_at = _now() + 0.05
         self._steps = steps.Steps(self._cage, self._job, self._index, self._listener, self._watch, self._unwatch)
@@ -319,6 +320,7 @@ class Monitor:
                 self._batch_status = status
             else:
                 self._steps.is_dead(pid)
+        self._steps.clear_up()
         self._batch = None
         if self._members and not self._others_were_killed:
             self._others_were_killed = True

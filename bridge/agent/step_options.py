@@ -63,7 +63,7 @@ TABLE: Tuple[Option, ...] = (
     Option("exclusive", argument=OPTIONAL, variables=("SLURM_EXCLUSIVE",), does=ACT),
     Option("export", variables=("SLURM_EXPORT_ENV",), does=ACT),
     Option("extra-node-info", "B", because="cores are not chosen within a node"),
-    Option("external-launcher", argument=NONE, does=REFUSE, because="it is not built"),
+    Option("external-launcher", argument=NONE, does=ACT),
     Option("gpu-bind", because="GPUs are given to the job as a whole"),
     Option("gpu-freq", because="clock rates are the machine's business"),
     Option("gpus", "G", because="GPUs are given to the job as a whole"),

@@ -187,6 +187,12 @@ def environment_of_step(
     return found
 
 
+_UNBOUND = {
+    f"SLURM_{what}_BIND{part}": value
+    for what in ("CPU", "MEM")
+    for part, value in (("", "quiet,none"), ("_LIST", ""), ("_TYPE", "none"), ("_VERBOSE", "quiet"))
+}
+
 _TOLD_AS_GIVEN = (
     *("cpus-per-gpu", "gpu-freq", "gpus", "gpus-per-node", "network", "ntasks-per-core", "ntasks-per-node"),
     "threads-per-core",
@@ -208,6 +214,8 @@ def _of_options(given: Given, *, is_one_a_node: bool) -> Dict[str, str]:
         found["SLURM_JOB_NAME"] = given.values["job-name"]
     if given.has("label"):
         found["SLURM_LABELIO"] = "1"
+    if given.has("external-launcher"):
+        found.update(_UNBOUND)
     for name in _TOLD_AS_GIVEN:
         if name in given.values:
             found["SLURM_" + name.upper().replace("-", "_")] = given.values[name]

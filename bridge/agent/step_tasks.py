@@ -7,7 +7,7 @@ import selectors
 import signal
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Set
 
-from bridge.agent import mpi_ranks, pmi_ranks, ranks, step_environment, wire
+from bridge.agent import mpi_launchers, mpi_ranks, pmi_ranks, ranks, step_environment, wire
 from bridge.agent.step_peer import Peer
 
 if TYPE_CHECKING:
@@ -61,9 +61,11 @@ class Launch(Peer):
         options = {"umask": int(message["umask"]), "chdir": str(message["chdir"]), "append": bool(message["append"])}
         options["rlimits"] = [(str(n), int(s), int(h)) for n, s, h in message["rlimits"]]
         tasks = message["tasks"]
+        memory = mpi_launchers.make_memory_folder(self.service.launch, self.service.index)
         common = step_environment.of_job(self.service.launch, message["environment"], tasks[0]["argv"] if tasks else ())
         for task in tasks:
             environment = {**common, **self.service.environment_of_node, **task["environment"]}
+            mpi_launchers.complete(environment, memory)
             files = {name: task.get(name) for name in ("stdin", "stdout", "stderr")}
             number = int(task["rank"])
             try:

@@ -47,6 +47,7 @@ def make_wish(given: Given, environment: Mapping[str, str]) -> Tuple[layout.Wish
     if "cpus-per-task" in given.values and cpus and of_job.isdigit() and cpus > int(of_job):
         words = f"({cpus} > {of_job}). Job step may never run."
         said.append(f"Job step's --cpus-per-task value exceeds that of job {words}")
+    is_launcher = given.has("external-launcher")  # its tasks only start others: what those use is its own affair
     wish = layout.Wish(
         tasks=tasks,
         nodes_min=nodes_min,
@@ -63,8 +64,8 @@ def make_wish(given: Given, environment: Mapping[str, str]) -> Tuple[layout.Wish
         is_packed=is_packed,
         # -c implies --exact, as since Slurm 22.05.
         exact=cpus is not None or ((given.has("exact") or given.has("exclusive")) and not given.has("whole")),
-        overlap=given.has("overlap"),
-        overcommit=given.has("overcommit"),
+        overlap=given.has("overlap") or is_launcher,
+        overcommit=given.has("overcommit") or is_launcher,
         arbitrary=arbitrary,
     )
     return wish, said

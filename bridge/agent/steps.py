@@ -11,7 +11,7 @@ import selectors
 import socket
 from typing import Any, Callable, Dict, NoReturn, Optional
 
-from bridge.agent import cage, launch, lines, namespaces, stepd, user
+from bridge.agent import cage, launch, lines, mpi_launchers, namespaces, stepd, user
 
 _FIELDS: Dict[str, Any] = {
     "step_id": int,
@@ -150,6 +150,10 @@ class Steps:
         if self._listener is not None:
             self._unwatch(self._listener)
         self._tell({"do": "end"})
+
+    def clear_up(self) -> None:
+        """When no process of the job is left on this node."""
+        mpi_launchers.remove_memory_folder(self._job.raw, self._index)
 
     def _tell(self, message: Dict[str, Any]) -> None:
         if self._channel is None:

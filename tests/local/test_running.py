@@ -6,6 +6,7 @@ import os
 import re
 import time
 
+from bridge.agent import mpi_launchers
 from bridge.core.job import End
 from tests.local.ground import Bench, Ground
 
@@ -49,6 +50,10 @@ class TestTheScript:
             found.pop(b"SLURM_TASK_PID")
             began, ends = (int(found.pop(f"SLURM_JOB_{what}_TIME".encode())) for what in ("START", "END"))
             assert ends - began == 600 and abs(began - time.time()) < 60
+            for_launchers: dict[str, str] = {}
+            mpi_launchers.complete(for_launchers)
+            for name, value in for_launchers.items():
+                assert found.pop(name.encode()) == value.encode()
             found.pop(b"PWD")
             found.pop(b"_", None)
             assert found == {
