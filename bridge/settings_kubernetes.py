@@ -62,6 +62,7 @@ def read_profile(partition_table: Table, partition: Partition) -> Profile:
         nodes_are=cast(Literal["hosts", "room"], table.choice("nodes_are", "hosts", ("hosts", "room"))),
         cpu_request_percent=table.count("cpu_request_percent", 100, 1, 100),
         queue=table.text("queue", expected="the name of a LocalQueue", fits=_is_name),
+        gang=cast(Literal["auto", "gates"], table.choice("gang", "auto", ("auto", "gates"))),
         resources=_texts(table, "resources"),
         max_time_seconds=partition.max_time_seconds,
         patience_seconds=partition.patience_seconds,

@@ -14,7 +14,7 @@ _CONSEQUENCES: dict[str, tuple[str, str, str]] = {
     "pod_group": (
         "pod groups",
         "the scheduler places all pods of a job or none",
-        "pods that find no host in time give the job's place back, and it is tried again",
+        "gates of ours let one job's pods be placed at a time; without hosts in time it gives its place back",
     ),
     "kueue": (
         "Kueue",

@@ -36,6 +36,11 @@ OUTPUT = f"{DOMAIN}/output"
 FINALIZER = f"{DOMAIN}/end-is-committed"
 """On pods: taken off when their end is in the database."""
 
+GATE = f"{DOMAIN}/all-or-none"
+"""Scheduling gate: pods of a job wait at it until all of them are there and it is their turn to be placed."""
+PODS = f"{DOMAIN}/pods"
+"""Annotation of pods that wait at the gate: how many there must be."""
+
 FIELD_MANAGER = "bridge"
 
 LAUNCH_PATH = "/bridge/launch"

@@ -56,6 +56,9 @@ def make_objects(bundle: Bundle, profile: Profile, capabilities: Capabilities, a
     if gang == "pod-group":
         owned += [_workload(meta.of(bundle.name), bundle), _pod_group(meta.of(bundle.name), bundle)]
         template["spec"]["schedulingGroup"] = {"podGroupName": bundle.name}
+    if gang == "gates":
+        template["spec"]["schedulingGates"] = [{"name": names.GATE}]
+        template["metadata"]["annotations"][names.PODS] = str(bundle.pods)
     owned.append(_job(meta.of(bundle.name), bundle, template, profile, gang))
     return Objects(owner, tuple(owned), content)
 
@@ -103,12 +106,13 @@ def spooled(group: Group, profile: Profile) -> list[str]:
 
 
 def gang_kind(bundle: Bundle, profile: Profile, capabilities: Capabilities) -> str:
-    """What makes all pods start or none: Kueue where the partition names a queue, else the scheduler if it can."""
+    """What makes all pods start or none: Kueue where the partition names a queue, else the scheduler if it can, else
+    we ourselves, by gates."""
     if profile.queue is not None and capabilities.kueue != "no":
         return "kueue"
-    if bundle.pods > 1 and not bundle.is_wave and capabilities.pod_group == "yes":
-        return "pod-group"
-    return "none"
+    if bundle.pods == 1 or bundle.is_wave:
+        return "none"
+    return "pod-group" if capabilities.pod_group == "yes" and profile.gang == "auto" else "gates"
 
 
 # ── what all of them carry ────────────────────────────────────────────────────────────────────────

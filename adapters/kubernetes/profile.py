@@ -59,6 +59,8 @@ class Profile:
     own."""
     queue: str | None = None
     """The LocalQueue of Kueue that admits the jobs."""
+    gang: Literal["auto", "gates"] = "auto"
+    """What places all pods of a job or none: the scheduler where it can, else our own gates; or always those."""
     resources: dict[str, str] = field(default_factory=dict)
     """Generic resource, `gpu` or `gpu:a100`, → the cluster's extended resource."""
     max_time_seconds: int | None = None

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from adapters.kubernetes import names
 from bridge.core.job import End
 
 Manifest = dict[str, Any]
@@ -39,6 +40,11 @@ class Standing:
     hindrance: Hindrance = ""
     """What it waits for, or did when it was given up: room, or something that time alone may not bring, such as an
     image; `why` says what."""
+
+
+def is_gated(pod: Manifest) -> bool:
+    """It waits until we let the scheduler look at it."""
+    return any(gate.get("name") == names.GATE for gate in pod["spec"].get("schedulingGates") or ())
 
 
 def of_pod(pod: Manifest) -> Standing:

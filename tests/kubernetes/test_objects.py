@@ -134,11 +134,11 @@ def template(*, secret: str = f"{NAME}-{TICKET}", members: str = "12.1", **label
     }
 
 
-def job(content: str, **spec: Any) -> dict[str, Any]:
+def job(content: str, gang: str = "none", **spec: Any) -> dict[str, Any]:
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": metadata(content=content),
+        "metadata": metadata(content=content, gang=gang),
         "spec": {
             "completionMode": "Indexed",
             "completions": 1,
@@ -225,6 +225,8 @@ class TestSeveralNodes:
     def test_have_a_headless_service_and_names_that_resolve_bare(self) -> None:
         found = made(bundle.of_group(a_group(nodes=2)))
         pod = template()
+        pod["metadata"]["annotations"]["bridge.hpc/pods"] = "2"
+        pod["spec"]["schedulingGates"] = [{"name": "bridge.hpc/all-or-none"}]
         pod["spec"]["subdomain"] = NAME
         pod["spec"]["dnsConfig"] = {"searches": [f"{NAME}.hpc.svc.cluster.local"]}
         pod["spec"]["affinity"] = {
@@ -243,14 +245,15 @@ class TestSeveralNodes:
         service = {
             "apiVersion": "v1",
             "kind": "Service",
-            "metadata": metadata(content=found.content),
+            "metadata": metadata(content=found.content, gang="gates"),
             "spec": {
                 "clusterIP": "None",
                 "publishNotReadyAddresses": True,
                 "selector": {"bridge.hpc/group": NAME},
             },
         }
-        assert found.owned == (service, job(found.content, completions=2, parallelism=2, template=pod))
+        wanted = job(found.content, gang="gates", completions=2, parallelism=2, template=pod)
+        assert found.owned == (service, wanted)
 
     def test_each_agent_finds_its_place_and_the_others_by_name(self, tmp_path: Any) -> None:
         found = made(bundle.of_group(a_group(nodes=3)))
@@ -352,6 +355,10 @@ class TestOutput:
 
 
 class TestGangs:
+    def test_a_partition_may_want_our_own_gates_although_the_scheduler_has_groups(self) -> None:
+        ours = made(bundle.of_group(a_group(nodes=2)), a_profile(gang="gates"), pod_group="yes")
+        assert ours == made(bundle.of_group(a_group(nodes=2)))
+
     def test_a_pod_group_holds_all_pods_where_the_scheduler_knows_it(self) -> None:
         found = made(bundle.of_group(a_group(nodes=2)), pod_group="yes")
         service, workload, pod_group, job_made = found.owned

@@ -65,6 +65,19 @@ class Attempt:
         return min(found, key=lambda pod: pod["metadata"]["creationTimestamp"], default=None)
 
     @property
+    def is_gated(self) -> bool:
+        """It waits for its turn to be placed."""
+        return any(standing.is_gated(pod) and not standing.is_deleted(pod) for pod in self.pods.values())
+
+    @property
+    def is_complete(self) -> bool:
+        """All of its pods are there that must be before any is placed."""
+        wanted = max(
+            (int(pod["metadata"]["annotations"].get(names.PODS, "1")) for pod in self.pods.values()), default=1
+        )
+        return len({standing.index_of(pod) for pod in self.pods.values()}) >= wanted
+
+    @property
     def output_mode(self) -> str:
         """`new` or `append` where its script writes to no volume; empty: nobody needs to fetch what it writes."""
         pod = self.first_pod

@@ -6,6 +6,7 @@ after it, needs the one Secret that it was made with, and Kubernetes is told nev
 
     launching   makes the objects            watching   what the cluster tells, into the book
     ending      ends and removes them        patience   clocks over what waits and what may be lost
+    gang        lets all pods of a job be placed, or none
 """
 
 import asyncio
@@ -24,6 +25,7 @@ from bridge.backends.kubernetes.attempts import Attempt
 from bridge.backends.kubernetes.book import Book
 from bridge.backends.kubernetes.collecting import Collector
 from bridge.backends.kubernetes.ending import Ender
+from bridge.backends.kubernetes.gang import Gang
 from bridge.backends.kubernetes.launching import Launcher
 from bridge.backends.kubernetes.outputs import Outputs, Stream
 from bridge.backends.kubernetes.patience import Patience
@@ -72,6 +74,7 @@ class KubernetesBackend:
         self._watch = Watch(
             self._transport, self.book, self._ender, self._collector, self._tasks, instance, self._namespaces
         )
+        self._gang = Gang(self._transport, self.book, self._profiles)
         self._patience = Patience(self.book, self._watch, self._ender, self._profiles)
 
     # ── open and close ────────────────────────────────────────────────────────────────────────────
@@ -96,6 +99,7 @@ class KubernetesBackend:
                 raise
             raise Unavailable(f"the Kubernetes cluster cannot be used: {error.sentence}") from error
         self._tasks.spawn(self._patience.keep())
+        self._tasks.spawn(self._gang.keep())
         self._tasks.spawn(self._probe_image_volumes())
 
     async def _probe_image_volumes(self) -> None:

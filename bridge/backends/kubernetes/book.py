@@ -33,6 +33,8 @@ class Book:
         """A full picture is due."""
         self.nodes_changed = False
         self.news = asyncio.Event()
+        self.gated = asyncio.Event()
+        """Pods have come that wait at our gate."""
         self._by_group: dict[Place, dict[int | None, Key]] = {}
         """Job → its attempts, by their pods' index."""
         self._forgotten: dict[Place, None] = {}

@@ -43,8 +43,8 @@ class Patience:
         if attempt.given_up or attempt.stop_asked:
             return
         profile = self._profile_at(attempt)
-        # A Job that Kueue holds back has no pods, for as long as Kueue likes.
-        is_queued = profile.queue is not None and not attempt.pods
+        # A Job that Kueue holds back has no pods, for as long as Kueue likes; and at our gate pods wait for their turn.
+        is_queued = (profile.queue is not None and not attempt.pods) or attempt.is_gated
         if attempt.standing().phase == "starting" and not attempt.has_run and not is_queued:
             overdue = attempt.overdue(now, profile.bind_seconds, profile.patience_seconds)
             if overdue is not None:

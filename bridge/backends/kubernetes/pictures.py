@@ -23,7 +23,11 @@ def pod(item: Json) -> Json:
     wanted = ("phase", "reason", "message", "conditions", "containerStatuses", "initContainerStatuses", "startTime")
     return {
         "metadata": _meta(item),
-        "spec": {"nodeName": spec.get("nodeName"), "command": spec["containers"][0].get("command") or []},
+        "spec": {
+            "nodeName": spec.get("nodeName"),
+            "command": spec["containers"][0].get("command") or [],
+            "schedulingGates": spec.get("schedulingGates") or [],
+        },
         "status": {name: status[name] for name in wanted if name in status},
     }
 

@@ -145,6 +145,8 @@ class Watch:
             self._on_removed(attempt, known)
             return
         attempt.pods[uid] = pod
+        if standing.is_gated(pod):
+            self._book.gated.set()
         if attempt.stop_asked or attempt.given_up:
             self._tasks.spawn(self._ender.end_pods(attempt))
         if pod is attempt.first_pod and standing.is_running(pod) and uid not in self._logs:
