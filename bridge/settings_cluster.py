@@ -207,7 +207,8 @@ def _partitions(
     for table in tables:
         found.append(_partition(table, [p.name for p in found], backends, nodes, is_only=len(tables) == 1))
         if found[-1].backend in reaches:
-            profiles[found[-1].name] = read_profile(table, found[-1])
+            profile = profiles[found[-1].name] = read_profile(table, found[-1])
+            found[-1] = replace(found[-1], images=profile.images)
         table.close()
         if found[-1].is_default and any(p.is_default for p in found[:-1]):
             table.wrong("default", True, "one default partition only")

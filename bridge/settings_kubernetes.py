@@ -11,6 +11,7 @@ from bridge.settings_reader import Said, Table
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _RESOURCE = re.compile(r"([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+_QUANTITY = re.compile(r"\d+(\.\d+)?([numkMGTPE]|[KMGTPE]i)?")
 _TOLERATION = ("key", "operator", "value", "effect")
 
 
@@ -64,6 +65,8 @@ def read_profile(partition_table: Table, partition: Partition) -> Profile:
         queue=table.text("queue", expected="the name of a LocalQueue", fits=_is_name),
         gang=cast(Literal["auto", "gates"], table.choice("gang", "auto", ("auto", "gates"))),
         resources=_texts(table, "resources"),
+        images=table.texts("images") or (),
+        extra_resources=_texts(table, "extra_resources"),
         max_time_seconds=partition.max_time_seconds,
         patience_seconds=partition.patience_seconds,
         node_timeout_seconds=table.count("node_timeout_seconds", 60, 1),
@@ -75,6 +78,11 @@ def read_profile(partition_table: Table, partition: Partition) -> Profile:
     for gres, resource in profile.resources.items():
         if _RESOURCE.fullmatch(resource) is None:
             table.wrong("resources", f"{gres} = {resource}", 'an extended resource, such as gpu = "nvidia.com/gpu"')
+    for resource, quantity in profile.extra_resources.items():
+        if _RESOURCE.fullmatch(resource) is None or _QUANTITY.fullmatch(quantity) is None:
+            table.wrong(
+                "extra_resources", f"{resource} = {quantity}", 'a resource and how much, such as "rdma/hca" = "1"'
+            )
     table.close()
     return profile
 

@@ -119,12 +119,12 @@ def _container_security() -> Manifest:
 def _container(bundle: Bundle, profile: Profile, variant: str) -> Manifest:
     return {
         "name": "job",
-        "image": profile.image,
+        "image": bundle.first.container_image or profile.image,
         "imagePullPolicy": profile.pull_policy,
         "command": _agent_command(profile, variant),
         "workingDir": "/",
         # One template makes all pods, so each gets what the largest share needs.
-        "resources": _resources(_largest(bundle.shares), profile),
+        "resources": _resources_of_job(bundle, profile),
         "securityContext": _container_security(),
         "terminationMessagePath": "/dev/termination-log",
         "terminationMessagePolicy": "File",
@@ -206,6 +206,16 @@ def _largest(shares: Sequence[Share]) -> Share:
 
 def _without_gres(share: Share) -> Share:
     return replace(share, gres=())
+
+
+def _resources_of_job(bundle: Bundle, profile: Profile) -> Manifest:
+    found = _resources(_largest(bundle.shares), profile)
+    for kind in found.values():
+        kind.update(profile.extra_resources)
+    if bundle.first.temporary_disk_mib:
+        # --tmp asks for a node with so much; it is no limit on what the job writes.
+        found["requests"]["ephemeral-storage"] = quantities.memory(bundle.first.temporary_disk_mib)
+    return found
 
 
 def _resources(share: Share, profile: Profile) -> Manifest:

@@ -63,6 +63,10 @@ class Profile:
     """What places all pods of a job or none: the scheduler where it can, else our own gates; or always those."""
     resources: dict[str, str] = field(default_factory=dict)
     """Generic resource, `gpu` or `gpu:a100`, → the cluster's extended resource."""
+    images: tuple[str, ...] = ()
+    """Patterns of images that jobs may name instead."""
+    extra_resources: dict[str, str] = field(default_factory=dict)
+    """What every pod gets beside what its job asks for, such as `rdma/hca`: quantities by the cluster's names."""
     max_time_seconds: int | None = None
     """The partition's largest limit; None: unlimited."""
     patience_seconds: int = 300

@@ -55,6 +55,8 @@ def make_group(
         mpi_default=site.mpi_default,
         requeue=request.requeue is not False,
         group_names=user.group_names,
+        container_image=request.container_image,
+        temporary_disk_mib=request.component.temporary_disk_mib or 0,
     )
 
 

@@ -464,10 +464,24 @@ _PLUGIN_FLAGS = frozenset(
 Table = getopt.Table[Option]
 
 
+_IMAGE = Option(
+    "container-image",
+    "",
+    _R,
+    readers.image,
+    _Q,
+    "container_image",
+    _ACT,
+    "runs in this image instead of the partition's",
+)
+"""Of the plug-in pyxis; known where a partition lets jobs choose."""
+
+
 @lru_cache(maxsize=16)
-def table(accepted: tuple[str, ...] = ()) -> Table:
+def table(accepted: tuple[str, ...] = (), *, images: bool = False) -> Table:
     """The table, with the options of site plug-ins that the site file allows."""
-    extra = tuple(
+    chosen = (_IMAGE,) if images else ()
+    extra = chosen + tuple(
         _keep(
             name,
             "not obeyed: an option of a site plug-in",
@@ -475,6 +489,6 @@ def table(accepted: tuple[str, ...] = ()) -> Table:
             changes_results=True,
         )
         for name in accepted
-        if name not in BY_NAME
+        if name not in BY_NAME and not (images and name == _IMAGE.name)
     )
     return getopt.table(OPTIONS + extra)

@@ -4,6 +4,7 @@ The plain readers are in `values` and `choices`; here is what needs more than th
 and what has words of its own. `options` says which option has which.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -60,6 +61,20 @@ class HelpAsked(Exception):
 
 def any_text(text: str, _: Context) -> str:
     return text
+
+
+_IMAGE = re.compile(
+    r"[a-z0-9][a-z0-9._-]*(:[0-9]+)?(/[a-z0-9._-]+)*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@sha256:[0-9a-f]{64})?"
+)
+
+
+def image(text: str, _: Context) -> str:
+    """As pyxis has it, [docker://][USER@][REGISTRY#]IMAGE[:TAG]; as registries are written, REGISTRY/IMAGE[:TAG]."""
+    registry, is_apart, name = text.removeprefix("docker://").rpartition("#")
+    found = f"{registry.rpartition('@')[2]}/{name}" if is_apart else name
+    if _IMAGE.fullmatch(found) is None:
+        raise BadValue("--container-image takes the name of an image in a registry, not VALUE", text)
+    return found
 
 
 def yes(_: str, __: Context) -> bool:

@@ -120,7 +120,7 @@ def _exit_error(environ: Mapping[str, str]) -> tuple[int, list[str]]:
 
 def _read(call: Call, site: Site, context: Context, exit_error: int, said: list[str]) -> Read:
     """`said`: lines for standard error, without sbatch's name; added to as sbatch says them."""
-    table = options.table(site.accept_options)
+    table = options.table(site.accept_options, images=any(one.images for one in site.partitions))
     of_command, operands = _command_line(call.argv, table, context)
     first = choose(of_command[0])
     told = _told_at_once(first.early)

@@ -4,6 +4,7 @@ Pure. What cannot be is Refused with a code of `adapters.slurm.errors`; what the
 only as long as they stand is taken and waits with its reason. Source: slurm-reference, 25.11's answers.
 """
 
+import fnmatch
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -48,6 +49,7 @@ def admit(
     account, qos = accounting_admission.charged(request, site, user.name, book)
     for partition in partitions:
         _check_access(partition, user, account, is_operator=is_operator)
+        _check_image(partition, request.container_image)
     if request.array is not None and request.array.indices and request.array.indices.maximum >= site.max_array_size:
         raise Refused(f"array indices go up to {site.max_array_size - 1} here", code="invalid_array", field="array")
     if request.nice < 0 and not is_operator:
@@ -100,6 +102,13 @@ def _check_access(partition: Partition, user: User, account: str | None, *, is_o
         )
     if partition.allow_accounts is not None and account not in partition.allow_accounts:
         raise Refused(f"{account} may not use {partition.name}", code="invalid_account", field="account")
+
+
+def _check_image(partition: Partition, image: str | None) -> None:
+    if image is None or any(fnmatch.fnmatchcase(image, pattern) for pattern in partition.images):
+        return
+    allowed = f"those like {', '.join(partition.images)}" if partition.images else "none of the jobs' own choice"
+    raise Refused(f"the image {image} does not run in partition {partition.name}: {allowed}", field="container-image")
 
 
 def _check_names(component: Component, nodes: Sequence[Node]) -> None:

@@ -79,6 +79,10 @@ class Group:
     """Whether the job runs again when its node is lost."""
     group_names: tuple[str, ...] = ()
     """Of `groups`, as far as they are known."""
+    container_image: str | None = None
+    """In which it runs; None: the partition's."""
+    temporary_disk_mib: int = 0
+    """What each node must have free for it."""
     extra: dict[str, Any] = field(default_factory=dict)
 
     @property

@@ -128,6 +128,8 @@ class Partition:
     oversubscribe: bool = False
     whole_nodes: bool = False
     """Every job gets its nodes whole (OverSubscribe=EXCLUSIVE)."""
+    images: tuple[str, ...] = ()
+    """Which images jobs may name for themselves, as patterns such as `registry.example.org/*`; empty: none."""
     accounts: tuple[str, ...] = ()
 
 

@@ -156,6 +156,8 @@ class JobRequest:
     """--export as written; None: everything. The environment blob is already reduced by it."""
     load_login_environment: bool = False
     """--export=NONE and lists, --get-user-env: the user's login environment is added on the node."""
+    container_image: str | None = None
+    """In which it runs instead of the partition's, as the registry calls it."""
     comment: str | None = None
     reservation: str | None = None
     wckey: str | None = None

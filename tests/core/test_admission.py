@@ -132,6 +132,20 @@ class TestRefusals:
         assert admit(memory_per_node_mib=10**6, **waits).reason is Reason.NONE
 
 
+class TestImages:
+    def test_are_those_that_the_partition_lets_jobs_name(self):
+        pods = Partition("pods", "k", ("n1",), is_default=True, images=("registry.example/*", "debian:*"))
+        site = Site(partitions=(pods, Partition("main", "local", ("n1",))))
+        for image in ("registry.example/a/b:1", "debian:12"):
+            assert admit(site, container_image=image).partition == "pods"
+        with pytest.raises(
+            Refused, match=r"evil/x does not run in partition pods: those like registry.example/\*, debian"
+        ):
+            admit(site, container_image="evil/x")
+        with pytest.raises(Refused, match="does not run in partition main: none of the jobs' own choice"):
+            admit(site, container_image="debian:12", partitions=("main",))
+
+
 class TestLimits:
     @pytest.mark.parametrize(
         ("fields", "reason", "code"),

@@ -354,6 +354,21 @@ class TestOutput:
         assert objects.spooled(a_group(), profile) == ["stdout"]
 
 
+class TestWishesOfTheJob:
+    def test_its_image_its_disk_and_what_every_pod_of_the_partition_gets(self) -> None:
+        group = a_group(container_image="registry.example/tf:2", temporary_disk_mib=2048)
+        profile = a_profile(extra_resources={"rdma/hca": "1"})
+        container = made(bundle.of_group(group), profile).owned[-1]["spec"]["template"]["spec"]["containers"][0]
+        assert container["image"] == "registry.example/tf:2"
+        usual = {"cpu": "2", "memory": "4096Mi", "rdma/hca": "1"}
+        assert container["resources"] == {"requests": {**usual, "ephemeral-storage": "2048Mi"}, "limits": usual}
+
+    def test_are_shared_by_the_tasks_of_a_wave(self) -> None:
+        tasks = [a_task(k, container_image="registry.example/tf:2") for k in range(2)]
+        (wave,) = bundle.gather(tasks)
+        assert made(wave).owned[-1]["spec"]["template"]["spec"]["containers"][0]["image"] == "registry.example/tf:2"
+
+
 class TestGangs:
     def test_a_partition_may_want_our_own_gates_although_the_scheduler_has_groups(self) -> None:
         ours = made(bundle.of_group(a_group(nodes=2)), a_profile(gang="gates"), pod_group="yes")

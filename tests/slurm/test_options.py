@@ -6,7 +6,7 @@ import pytest
 
 from adapters.slurm import options
 from adapters.slurm.options import Place
-from bridge.core.nodes import Site
+from bridge.core.nodes import Partition, Site
 from bridge.core.report import Treatment
 from tests.slurm.calls import a_call, answered, parsed, refused
 
@@ -83,3 +83,29 @@ def test_usage_is_wrapped():
     said = answered(a_call("--usage"))
     assert said.exit_code == 0
     assert max(map(len, said.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("given", "image"),
+    [
+        ("ubuntu", "ubuntu"),
+        ("docker://ubuntu:22.04", "ubuntu:22.04"),
+        ("docker://nvcr.io#nvidia/pytorch:24.01-py3", "nvcr.io/nvidia/pytorch:24.01-py3"),
+        ("docker://$oauthtoken@nvcr.io#nvidia/pytorch", "nvcr.io/nvidia/pytorch"),
+        ("registry.example.org:5000/a/b@sha256:" + "0" * 64, "registry.example.org:5000/a/b@sha256:" + "0" * 64),
+    ],
+)
+def test_an_image_is_called_as_its_registry_does(given: str, image: str) -> None:
+    site = Site(partitions=(Partition("pods", "k", ("n1",), is_default=True, images=("*",)),))
+    found = answered(a_call("--container-image", given, "job.sh"), {"job.sh": "#!/bin/sh\n"}, site=site)
+    assert (found.request.container_image, found.request.recorded) == (image, ())
+
+
+@pytest.mark.parametrize("given", ["/images/a.sqsh", "./a.sqsh", "docker://", "A B", "a;b", "../x", "dockerd://a"])
+def test_what_is_no_image_of_a_registry_is_refused(given: str) -> None:
+    site = Site(partitions=(Partition("pods", "k", ("n1",), is_default=True, images=("*",)),))
+    said = answered(a_call(f"--container-image={given}", "job.sh"), {"job.sh": "#!/bin/sh\n"}, site=site)
+    assert (said.exit_code, said.stderr) == (
+        255,
+        f"sbatch: error: --container-image takes the name of an image in a registry, not {given}\n",
+    )
