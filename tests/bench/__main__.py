@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable
 
-from tests.bench import commands, jobs, memory, slurmrest, srun_output, submissions
+from tests.bench import commands, jobs, kubernetes, memory, slurmrest, srun_output, submissions
 from tests.bench.figure import Figure
 
 BENCHMARKS: dict[str, Callable[[], Figure]] = {
@@ -19,6 +19,10 @@ BENCHMARKS: dict[str, Callable[[], Figure]] = {
     "latency": jobs.latency,
     "array": jobs.array,
     "srun-output": srun_output.srun_output,
+    "kube-submit": kubernetes.kube_submit,
+    "kube-latency": kubernetes.kube_latency,
+    "kube-seen": kubernetes.kube_seen,
+    "kube-requests": kubernetes.kube_requests,
     "memory": memory.memory,
     "memory-1m": memory.memory_1m,
 }

@@ -104,6 +104,11 @@ class Cluster:
             found: Json = json.load(answer)
             return found
 
+    def stream(self, path: str) -> Any:
+        """The lines of an answer that goes on; to be closed."""
+        request = urllib.request.Request(API + path, headers={"Authorization": "Bearer admin-token"})
+        return urllib.request.urlopen(request, context=self._context, timeout=60)
+
     def get(self, path: str) -> Json | None:
         """None: there is none."""
         try:
@@ -139,11 +144,11 @@ class Cluster:
         try:
             yield name
         finally:
-            self._release_pods(name)
+            self.release_pods(name)
             self.call("DELETE", f"/api/v1/namespaces/{name}")
-            self._release_pods(name)
+            self.release_pods(name)
 
-    def _release_pods(self, namespace: str) -> None:
+    def release_pods(self, namespace: str) -> None:
         """What a failed test left must not hold up the namespace's end."""
         for pod in self.items(f"/api/v1/namespaces/{namespace}/pods"):
             path = f"/api/v1/namespaces/{namespace}/pods/{pod['metadata']['name']}"

@@ -101,9 +101,8 @@ class Attempt:
     ) -> tuple[str, standing.Hindrance] | None:
         """Why it is not waited for any longer; None: it still is."""
         waited = now - self.made_at
-        unbound = [pod for pod in self.pods.values() if not standing.is_scheduled(pod) and not standing.is_over(pod)]
-        if unbound and waited > bind_seconds:
-            found = standing.of_pod(unbound[0])
+        if self.unbound and waited > bind_seconds:
+            found = standing.of_pod(self.unbound[0])
             told = found.why or "its pods have no hosts"
             return f"no hosts for its pods within {bind_seconds} seconds: {told}", found.hindrance or "room"
         pod = self.first_pod
@@ -112,6 +111,11 @@ class Attempt:
             told = found.why or "its pod is not ready"
             return f"not started within {patience_seconds} seconds: {told}", found.hindrance
         return None
+
+    @property
+    def unbound(self) -> list[Json]:
+        """Pods that have no host yet. While there are any the script waits for them, even where its own pod runs."""
+        return [pod for pod in self.pods.values() if not standing.is_scheduled(pod) and not standing.is_over(pod)]
 
     def reminds(self, now: float) -> bool:
         """Whether it is time to say again that it is to end; asked while it runs although its pod was deleted."""

@@ -60,8 +60,15 @@ class Gang:
         profile = self._profiles.get(attempt.partition)
         until = loop.time() + (profile.bind_seconds if profile is not None else 30) + _REMOVAL_SECONDS
         # The watch tells others of news, and a tenth of a second is short beside what binding takes.
-        while loop.time() < until and attempt.key in self._book.attempts and not _is_placed(attempt):  # noqa: ASYNC110 — see above
+        while loop.time() < until and self._asks_for_room(attempt):  # noqa: ASYNC110 — see above
             await asyncio.sleep(_LOOK_SECONDS)
+
+    def _asks_for_room(self, attempt: Attempt) -> bool:
+        # After it has given its place back there may be another of the same number.
+        if self._book.attempts.get(attempt.key) is not attempt:
+            return False
+        pods = attempt.pods.values()
+        return not all(map(standing.is_scheduled, pods)) and not all(map(_is_on_its_way_out, pods))
 
     async def _let_through(self, attempt: Attempt, pod: dict[str, Any]) -> None:
         path = f"/api/v1/namespaces/{attempt.namespace}/pods/{pod['metadata']['name']}"
@@ -77,6 +84,5 @@ def _is_wanted(attempt: Attempt) -> bool:
     return not attempt.stop_asked and not attempt.given_up
 
 
-def _is_placed(attempt: Attempt) -> bool:
-    """Or over: nothing of it still asks for room."""
-    return all(standing.is_scheduled(pod) or standing.is_over(pod) for pod in attempt.pods.values())
+def _is_on_its_way_out(pod: dict[str, Any]) -> bool:
+    return standing.is_over(pod) or standing.is_deleted(pod)

@@ -45,7 +45,8 @@ class Patience:
         profile = self._profile_at(attempt)
         # A Job that Kueue holds back has no pods, for as long as Kueue likes; and at our gate pods wait for their turn.
         is_queued = (profile.queue is not None and not attempt.pods) or attempt.is_gated
-        if attempt.standing().phase == "starting" and not attempt.has_run and not is_queued:
+        may_have_begun = attempt.has_run and not attempt.unbound
+        if attempt.standing().phase == "starting" and not may_have_begun and not is_queued:
             overdue = attempt.overdue(now, profile.bind_seconds, profile.patience_seconds)
             if overdue is not None:
                 await self._ender.give_up(attempt, *overdue)
