@@ -404,12 +404,25 @@ def _sizes(view: View, unit: str) -> dict[str, Callable[[Row], str]]:
 
 
 def _usage() -> dict[str, Callable[[Row], str]]:
-    def of_a_task(row: Row) -> str:
-        """On the average, in whole seconds, of what has ended."""
+    def tasks(row: Row) -> int:
+        return max(1, row.step.tasks) if row.step is not None else 1
+
+    def cpu_time(row: Row, share: int) -> str:
+        """Of what has ended, in whole seconds."""
         has_ended = row.job.end is not None if row.step is None else row.step.ended_at is not None
-        if row.is_job or not has_ended:
-            return ""
-        return durations.long(int(sum(row.cpu_seconds) / max(1, row.step.tasks if row.step is not None else 1)))
+        return durations.long(int(sum(row.cpu_seconds) / share)) if has_ended and not row.is_job else ""
+
+    def of_a_task(row: Row) -> str:
+        return cpu_time(row, tasks(row))
+
+    def used(cpu: Callable[[Row], str], memory: Callable[[Row], str]) -> Callable[[Row], str]:
+        return lambda row: ",".join(
+            f"{name}={text}" for name, text in (("cpu", cpu(row)), ("mem", memory(row))) if text
+        )
+
+    def if_alone(of_one: Callable[[Row], str]) -> Callable[[Row], str]:
+        """What is known of a task where there is only one."""
+        return lambda row: of_one(row) if tasks(row) == 1 else ""
 
     def resident(row: Row) -> str:
         if row.is_job:
@@ -440,6 +453,11 @@ def _usage() -> dict[str, Callable[[Row], str]]:
         "usercpu": lambda row: durations.cpu_time(row.cpu_seconds[0]),
         "systemcpu": lambda row: durations.cpu_time(row.cpu_seconds[1]),
         "avecpu": of_a_task,
+        "mincpu": if_alone(of_a_task),
+        "tresusageintot": used(lambda row: cpu_time(row, 1), if_alone(resident)),
+        "tresusageinave": used(of_a_task, if_alone(resident)),
+        "tresusageinmax": used(if_alone(of_a_task), resident),
+        "tresusageinmin": used(if_alone(of_a_task), if_alone(resident)),
         "maxrss": resident,
         "averss": resident,
         "maxrssnode": on_first_node,

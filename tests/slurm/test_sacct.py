@@ -216,6 +216,17 @@ def test_what_steps_used_is_taken_off_the_batch_script():
     )
 
 
+def test_usage_as_amounts_tells_of_tasks_what_was_measured():
+    job = a_done_job(end=End(max_rss_kib=2048, user_seconds=4.0))
+    steps = [Step(job.key, tasks=2, max_rss_kib=1024, user_seconds=3.0, ended_at=job.ended_at)]
+    fields = "tresusageintot,tresusageinave,tresusageinmax,tresusageinmin,mincpu"
+    assert text_of([job], "-n", "-P", "-j", "123456", "-o", fields, steps=steps).splitlines() == [
+        "||||",
+        "|".join(["cpu=00:00:01,mem=2048K"] * 4 + ["00:00:01"]),
+        "cpu=00:00:03|cpu=00:00:01|mem=1024K||",
+    ]
+
+
 def test_every_field_prints():
     jobs = [a_done_job(), a_job(eligible_at=NOON), a_job(id=13, eligible_at=NOON, asked={"array": "0-3"})]
     steps = [Step(JobKey(123456))]
