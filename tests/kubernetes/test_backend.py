@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 
 from adapters.kubernetes import names
+from bridge.backends.kubernetes import attempts, patience
 from bridge.backends.kubernetes import transport as transport_module
 from bridge.backends.kubernetes.backend import KubernetesBackend
 from bridge.backends.kubernetes.transport import Access
@@ -276,6 +277,28 @@ class TestAStop:
             assert (path, query) == (SECRETS, {"labelSelector": f"bridge.hpc/group={NAME}"})
 
         run(tmp_path, scenario)
+
+
+class TestAPodThatIsToEnd:
+    def test_and_runs_on_is_told_so_in_another_way(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Its signal came before the agent could hear it."""
+        monkeypatch.setattr(patience, "_LOOK_SECONDS", 0.02)
+        monkeypatch.setattr(attempts, "_REMIND_SECONDS", 0.05)
+
+        def more(api: FakeApi) -> None:
+            pod = a_pod(phase="Running", containerStatuses=[{"name": "job", "state": {"running": {}}}])
+            pod["metadata"]["deletionTimestamp"] = "2023-11-14T22:14:00Z"
+            api.on("GET", f"{CORE}/pods", a_list(pod), for_ever)
+            api.on("GET", f"{CORE}/pods/p/log", for_ever)
+            ready = {"conditions": [{"type": "Ready", "status": "True"}]}
+            node = {"metadata": {"name": "n1", "resourceVersion": "1"}, "status": ready}
+            api.on("GET", "/api/v1/nodes", a_list(node), a_list(node), for_ever)
+
+        async def scenario(world: World) -> None:
+            path = f"{CORE}/pods/p/exec"
+            await until(lambda: len([one for one in world.asked("GET") if one == ("GET", path)]) >= 2)
+
+        run(tmp_path, scenario, more)
 
 
 class TestForgetting:
