@@ -27,6 +27,7 @@ class Busy(Exception):
     """Possible, but not while other steps hold what it needs."""
 
 
+_NO_MEMORY = "Memory required by task is not available"
 _NOT_THERE = "Requested node configuration is not available"
 _TOO_MANY = "More processors requested than permitted"
 
@@ -51,6 +52,9 @@ class Wish:
     exact: bool = False
     overlap: bool = False
     overcommit: bool = False
+    memory_per_node_mib: Optional[int] = None
+    memory_per_cpu_mib: Optional[int] = None
+    """None or 0: it takes none from others."""
     arbitrary: Tuple[str, ...] = ()
     """One name a task, for -m arbitrary."""
 
@@ -70,7 +74,8 @@ class Part:
     ranks: Tuple[int, ...]
     cpus: int
     is_shared: bool = False
-    """With --overlap: nobody has fewer CPUs for it."""
+    """With --overlap: nobody has less for it."""
+    memory_mib: int = 0
 
 
 @dataclass
@@ -79,6 +84,8 @@ class Allocation:
 
     names: Sequence[str]
     cpus: Sequence[int]
+    memory_mib: Sequence[Optional[int]] = ()
+    """None, or nothing said of a node: it is not counted."""
     _held: Dict[int, List[Part]] = field(default_factory=dict)
     _last: int = -1
     """The last node of the step that was placed last."""
@@ -86,6 +93,17 @@ class Allocation:
     def free(self, node: int) -> int:
         held = [part for parts in self._held.values() for part in parts if part.node == node and not part.is_shared]
         return self.cpus[node] - sum(part.cpus for part in held)
+
+    def _memory(self, node: int) -> Optional[int]:
+        return self.memory_mib[node] if node < len(self.memory_mib) else None
+
+    def _has_memory(self, node: int, wanted_mib: int) -> bool:
+        """Free now."""
+        of_node = self._memory(node)
+        if of_node is None:
+            return True
+        parts = (part for parts in self._held.values() for part in parts)
+        return wanted_mib + sum(part.memory_mib for part in parts if part.node == node) <= of_node
 
     def take(self, step_id: int, parts: Sequence[Part]) -> None:
         self._held[step_id] = list(parts)
@@ -116,10 +134,21 @@ class Allocation:
 
     def _parts(self, wish: Wish, nodes: Sequence[int], ranks: Sequence[Tuple[int, ...]]) -> List[Part]:
         pairs = zip(nodes, ranks)  # noqa: B905 (Python 3.9)
-        parts = [Part(node, own, self._cpus_of(wish, node, len(own)), wish.overlap) for node, own in pairs if own]
+        parts = [self._part(wish, node, own) for node, own in pairs if own]
+        for part in parts:
+            of_node = self._memory(part.node)
+            if of_node is not None and (wish.memory_per_node_mib or 0) > of_node:
+                raise Refused(_NO_MEMORY)
         if any(part.cpus > self.free(part.node) and not part.is_shared for part in parts):
             raise Busy("Requested nodes are busy")
+        if not all(self._has_memory(part.node, part.memory_mib) for part in parts):
+            raise Busy("Requested nodes are busy")
         return parts
+
+    def _part(self, wish: Wish, node: int, ranks: Tuple[int, ...]) -> Part:
+        cpus = self._cpus_of(wish, node, len(ranks))
+        memory = 0 if wish.overlap else wish.memory_per_node_mib or cpus * (wish.memory_per_cpu_mib or 0)
+        return Part(node, ranks, cpus, wish.overlap, memory)
 
     def _nodes(self, wish: Wish) -> Tuple[List[int], int]:
         """(which nodes, how many tasks)."""
@@ -203,6 +232,8 @@ class Allocation:
     def _most_now(self, wish: Wish, node: int) -> int:
         if wish.overlap:
             return self._most(wish, node)
+        if not self._has_memory(node, wish.memory_per_node_mib or 0):
+            return 0
         free = self.free(node)
         room = free // wish.cpus_per_task if wish.exact or free == self.cpus[node] else 0
         return _NO_LIMIT if wish.overcommit and room else room

@@ -6,13 +6,15 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Iterator, List, Mapping, Optional, Tuple
+from typing import Dict, Iterator, List, Mapping, Optional, Tuple
 
 from bridge.agent import distribution, hostnames, layout
 from bridge.agent.step_options import Given
 from bridge.agent.step_request import Bad, count
+from bridge.agent.step_say import Fatal
 
 _UNREADABLE = 255
+_KIB = {"k": 1, "m": 1 << 10, "g": 1 << 20, "t": 1 << 30}
 _LEVELS_WITHIN = 2
 """Sockets and cores."""
 
@@ -67,6 +69,7 @@ def make_wish(given: Given, environment: Mapping[str, str]) -> Tuple[layout.Wish
         overlap=given.has("overlap") or is_launcher,
         overcommit=given.has("overcommit") or is_launcher,
         arbitrary=arbitrary,
+        **_memory(given),
     )
     return wish, said
 
@@ -98,6 +101,25 @@ def _cpus_per_task(given: Given) -> Optional[int]:
             if name == "cpu" and number.isdigit() and int(number) > 0:
                 return int(number)
     return count(given, "cpus-per-task")
+
+
+def _memory(given: Given) -> Dict[str, int]:
+    """The command line's --mem or --mem-per-cpu, else what the job has; in MiB. Raises Bad or Fatal."""
+    fields = {"mem": "memory_per_node_mib", "mem-per-cpu": "memory_per_cpu_mib"}
+    asked = [name for name in fields if name in given.values]
+    if len(asked) > 1:
+        raise Fatal("fatal: --mem, --mem-per-cpu, and --mem-per-gpu are mutually exclusive.")
+    found: Dict[str, int] = {}
+    for name in asked or fields:
+        text = given.get(name)
+        if text is None:
+            continue
+        parts = re.fullmatch(r"(\d+)([kKmMgGtT]?)[bB]?", text)
+        if parts is None:
+            raise Bad(f"Invalid --{name} specification", _UNREADABLE)
+        kib = int(parts[1]) * _KIB[parts[2].lower() or "m"]
+        found[fields[name]] = -(-kib // 1024)
+    return found
 
 
 def _fewest_nodes(cpus: int, environment: Mapping[str, str]) -> Optional[int]:

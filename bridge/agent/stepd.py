@@ -51,7 +51,8 @@ class Service:
         self.key = bytes.fromhex(launch["key"])
         self.nodes: List[Dict[str, Any]] = launch["nodes"]
         self.selector = selectors.DefaultSelector()
-        self.allocation = layout.Allocation([n["name"] for n in self.nodes], [n["cpus"] for n in self.nodes])
+        names, cpus = [node["name"] for node in self.nodes], [node["cpus"] for node in self.nodes]
+        self.allocation = layout.Allocation(names, cpus, tuple(launch.get("memory_limit_mib") or ()))
         self.next_step_id = int(launch.get("first_step_id") or 0)
         self.waiting: List[StepRequest] = []
         self.launches: Set[Launch] = set()
