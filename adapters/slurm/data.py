@@ -63,14 +63,16 @@ def document(
     asked: Asked,
     *,
     written: Mapping[str, Sequence[str]] | None = None,
+    warnings: Sequence[str] = (),
 ) -> str:
     """`fields` are values as the shape takes them; `written` are lists whose items are JSON texts already."""
     meta = envelope.meta("", wanted.version, envelope.Client("", asked.user, asked.group), asked.cluster)
     meta["plugin"].update(type="", name="")
     meta["command"] = list(asked.words)
     written = written or {}
+    said = envelope.Said(warnings=[(text, "") for text in warnings])
     empty: dict[str, Any] = {name: [] for name in written}
-    told = shape.plain({**empty, **fields, **envelope.common(meta, envelope.Said())}, wanted.version)
+    told = shape.plain({**empty, **fields, **envelope.common(meta, said)}, wanted.version)
     for name, items in written.items():
         told[name] = [json.loads(item) for item in items]
     return to_yaml(told) if wanted.form == "yaml" else to_json(told)

@@ -110,8 +110,8 @@ def asked_for(component: Component, partition: Partition | None, largest: tuple[
     size = sizing.size_of(component, partition)
     node_cpus, node_memory_mib = largest
     nodes = size.nodes_min
-    if size.cpus_per_task_asked == 1 and size.tasks_per_node is None and node_cpus:
-        # As Slurm estimates it; larger tasks are not divided among nodes until the job starts.
+    if size.tasks_per_node is None and node_cpus:
+        # As Slurm estimates it.
         nodes = max(nodes, -(-size.cpus // node_cpus))
         nodes = min(nodes, size.nodes_max) if size.nodes_max is not None else nodes
     if component.nodes_min == 0:

@@ -337,12 +337,15 @@ def _matches(query: Query, job: Job) -> bool:
     return query.reservations is None or job.request.reservation in query.reservations
 
 
-def render_data(wanted: Wish, jobs: Sequence[Job], view: squeue_columns.View, asked: Asked) -> Answer:
+def render_data(
+    wanted: Wish, jobs: Sequence[Job], view: squeue_columns.View, asked: Asked, *, warns: bool = True
+) -> Answer:
     """--json and --yaml: the jobs as slurmrestd shows them."""
     texts = [jobs_data.text(job, view, wanted.version) for job in jobs]
     now = int(view.now)
     moments = {"last_backfill": now, "last_update": now}
-    return Answer(document(wanted, jobs_data.JOBS_ANSWER, moments, asked, written={"jobs": texts}))
+    warnings = ["Zero jobs to dump"] if warns and not texts else []
+    return Answer(document(wanted, jobs_data.JOBS_ANSWER, moments, asked, written={"jobs": texts}, warnings=warnings))
 
 
 _OF_STARTS = frozenset({"S", "e", "Y"})

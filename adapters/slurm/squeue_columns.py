@@ -11,7 +11,7 @@ from types import MappingProxyType
 from adapters.slurm import durations, hostlist, jobfacts, sizes, states
 from adapters.slurm.columns import Column
 from bridge.core import forecast
-from bridge.core.accounting import Book
+from bridge.core.accounting import Association, Book
 from bridge.core.job import WAITING, Job, JobKey
 from bridge.core.nodes import Site
 from bridge.core.request import UNLIMITED_SECONDS
@@ -36,10 +36,12 @@ class View:
     book: Book | None = None
     """What jobs are booked on; None where nobody asked for it."""
 
-    def association_id(self, job: Job) -> int:
+    def association(self, job: Job) -> Association | None:
+        """What it is booked on."""
+        request = job.request
         if self.book is None:
-            return 0
-        return self.book.id_of(job.request.user, job.request.account, job.partition)
+            return None
+        return self.book.find(request.user.lower(), (request.account or "").lower(), job.partition)
 
     def expected(self, job: Job) -> forecast.Start | None:
         """Of an array's waiting tasks, the first."""

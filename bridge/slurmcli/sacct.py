@@ -77,7 +77,7 @@ async def _data(
     by_key: dict[JobKey, list[StepRow]] = {}
     for step in steps:
         by_key.setdefault(step.key, []).append(step)
-    told = [history.job(job, by_key.get(job.key, []), "", look) for job in jobs]
+    told = [history.job(job, by_key.get(job.key, []), "", look, query.data.version) for job in jobs]
     if query.allocations_only:
         told = [{**one, "steps": []} for one in told]
     asked = world.asked(caller, ("sacct",))

@@ -183,7 +183,7 @@ async def _show_jobs(world: World, caller: Caller, call: Call, order: scontrol.S
     view = await world.view(call, starts=any(job.state in WAITING for job in found))
     if order.data is not None:
         asked = world.asked(caller, order.words)
-        return reply(await asyncio.to_thread(squeue.render_data, order.data, found, view, asked))
+        return reply(await asyncio.to_thread(squeue.render_data, order.data, found, view, asked, warns=False))
     records = (scontrol_show.job(job, view, details=order.details) for job in found)
     return Reply("".join(joined(lines, one_line=order.one_line) for lines in records))
 

@@ -21,8 +21,6 @@ from bridge.slurmrest.asking import Ask, Handler, Reply, World
 from bridge.slurmrest.queries import Query
 from bridge.store.records import JobQuery, StepRow
 
-NUMBER_ONLY = 43
-"""From this version on an association is told by its number alone."""
 _MANY = 500
 """Jobs whose steps are asked for at once."""
 
@@ -145,18 +143,10 @@ class Accounting:
                     steps.setdefault(row.key, []).append(row)
             for job in some:
                 script = await self._script(ask, job) if with_scripts else ""
-                shown = history.job(job, steps.get(job.key, []), script, look)
+                shown = history.job(job, steps.get(job.key, []), script, look, ask.version)
                 if query.is_true("skip_steps"):
                     shown["steps"] = []
-                if ask.version < NUMBER_ONLY:
-                    shown["association"].update(self._booked(look, job))
                 yield dump(history.JOB.plain(shown, ask.version))
-
-    @staticmethod
-    def _booked(look: Look, job: Job) -> dict[str, str]:
-        book = look.view.book
-        found = None if book is None else book.find(job.request.user.lower(), job.request.account or "", job.partition)
-        return {} if found is None else {"account": found.account, "user": found.user, "partition": found.partition}
 
     async def _script(self, ask: Ask, job: Job) -> str:
         """Empty for who may not read it, and where it is not kept any more."""

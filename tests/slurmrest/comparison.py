@@ -13,11 +13,12 @@ MUST_DIFFER = {
     ),
     r".*\.time\.(eligible|end|start|submission|elapsed|planned\.number|(end|start)\.number)": "the same",
     r".*\.time\.(total|user|system)\.\w+": "measured",
-    r".*\.(latency|cpu_load|free_mem\.number)": "measured",
+    r".*\.(latency|cpu_load|cpus\.load\..*|free_mem\.number|memory\.free\..*)": "measured",
     r".*\.(user|group|user_id|user_name|group_id|group_name|mail_user)": "another person on either side",
     r".*\.(lineage|users\[1\]\.name)": "the same",
     r".*\.(cluster|clusters\[0\]\.name)": "another site on either side",
     r".*\.(boot_time|slurmd_start_time|port|version|host|operating_system|address|hostname).*": "another host",
+    r".*\.allocating_node": "the same",
     r"\.qos\[0\]\.id|.*\bassociations\[\d\]\.id": "slurmdbd gives no number twice, whatever was deleted before",
     r".*\.sluid": "made from the id and the time by each in its own way",
     r".*\.job_resources(\.nodes)?\.select_type.*": "CPUs are counted here, not pinned to cores",
@@ -30,6 +31,7 @@ MUST_DIFFER = {
     r"\.clusters\[0\]\.flags": "several slurmd on one host",
     r"\.clusters\[0\]\.tres|\.TRES": "gpumem, gpuutil and where dynamic numbers begin are the installation's",
     r"\.nodes\[0\]\.state": "",
+    r"\.jobs\[0\]\.comment\.job": "kept there only where the site's AccountingStoreFlags say so",
     r".*\.flags": "",
 }
 """Places in an answer (whole, as a pattern), and why two true answers differ there."""

@@ -43,7 +43,7 @@ class Play:
         status, answer = served.call(method, self._filled(path), self._filled(body), token=token, headers=headers)
         if isinstance(answer, dict) and isinstance(answer.get("job_id"), int):
             self.ids.append(answer["job_id"])
-        self.answers.append((label, status, self._general(answer)))
+        self.answers.append((label, status, self.general(answer)))
         return answer
 
     def submit(self, label: str, script: str = EXITS_3, as_root: bool = False, **fields: Any) -> str:
@@ -81,14 +81,14 @@ class Play:
                 value = value.replace(_place(place), str(number))
         return value
 
-    def _general(self, value: Any, name: str = "") -> Any:
+    def general(self, value: Any, name: str = "") -> Any:
         """Ids as places, so that two plays can be compared."""
         if isinstance(value, dict):
-            return {key: self._general(one, name if key in _PARTS else key) for key, one in value.items()}
+            return {key: self.general(one, name if key in _PARTS else key) for key, one in value.items()}
         if isinstance(value, list):
             if name == "users":  # by name, and the plain user has another on either side
                 value = sorted(value, key=lambda one: isinstance(one, dict) and one["name"] != "root")
-            return [self._general(one, name) for one in value]
+            return [self.general(one, name) for one in value]
         if isinstance(value, str):
             value = value.replace(self.unique, "{unique}")
         if name not in _HOLDS_IDS or isinstance(value, bool) or (name == "id" and not isinstance(value, str)):
@@ -97,7 +97,7 @@ class Play:
             return _place(self.ids.index(value) + 1)
         if isinstance(value, str):
             for place, number in enumerate(self.ids, 1):
-                before = r"(?i:(?<=jobid=))" if name == "description" else r"(?<![\d_])"
+                before = _BEFORE.get(name, r"(?<![\d_])")
                 value = re.sub(rf"{before}{number}(?!\d)", _place(place), value)
         return value
 
@@ -107,8 +107,10 @@ def _place(number: int) -> str:
 
 
 _PARTS = frozenset({"set", "infinite", "number"})
+_BEFORE = {"description": r"(?i:(?<=jobid=))", "submit_line": r"(?<=afterok:)"}
+"""What stands before an id in texts that hold other numbers too."""
 _HOLDS_IDS = frozenset(
-    {"job_id", "array_job_id", "step_id", "id", "dependency", "description"}
+    {"job_id", "array_job_id", "step_id", "id", "dependency", "description", "submit_line"}
     | {"stdin_expanded", "stdout_expanded", "stderr_expanded", "standard_input", "standard_output", "standard_error"}
 )
 

@@ -28,6 +28,7 @@ from adapters.slurm.sacct_fields import Row
 from adapters.slurm.squeue_columns import View
 from adapters.slurm.steprows import Step
 from bridge.core.job import WAITING, Job
+from bridge.core.request import UNLIMITED_SECONDS
 
 _STATE = Flags(job_words.STATE)
 _TIME_OF_JOB = Record("", {"seconds": INT64, "microseconds": INT64})
@@ -180,7 +181,11 @@ NOT_KNOWN = -2
 """An amount of energy that nobody measured."""
 
 
-def job(one: Job, steps: Sequence[Step], script: str, look: Look) -> dict[str, Any]:
+NUMBER_ONLY = 43
+"""From this version on an association is told by its number alone."""
+
+
+def job(one: Job, steps: Sequence[Step], script: str, look: Look, version: int) -> dict[str, Any]:
     """`steps`: those of the job, whatever attempt; without any none are shown, not even the batch script."""
     facts = jobs.facts_of(one, look.view)
     request, view = one.request, look.view
@@ -189,18 +194,16 @@ def job(one: Job, steps: Sequence[Step], script: str, look: Look) -> dict[str, A
     user_seconds, system_seconds = (end.user_seconds, end.system_seconds) if end is not None else (0.0, 0.0)
     eligible = jobfacts.eligible_at(one)
     began = None if one.state in WAITING else one.started_at
+    # Neither the job nor its partition says how long, and the scheduler has not looked at it yet.
+    is_open = (
+        one.state in WAITING and request.time_limit_seconds is None and one.time_limit_seconds >= UNLIMITED_SECONDS
+    )
     return {
         "account": request.account,
         "comment": {"administrator": facts.recorded.get("admin-comment", ""), "job": request.comment, "system": ""},
         "allocation_nodes": len(one.nodes),
         "array": _array(one),
-        "association": {
-            "account": "",
-            "cluster": view.site.cluster_name,
-            "partition": "",
-            "user": "",
-            "id": view.association_id(one),
-        },
+        "association": _association(one, view, version),
         "block": "",
         "cluster": view.site.cluster_name,
         "constraints": request.component.constraint,
@@ -215,7 +218,7 @@ def job(one: Job, steps: Sequence[Step], script: str, look: Look) -> dict[str, A
             "submission": int(one.submitted_at),
             "suspended": int(one.suspended_seconds),
             "system": _seconds(system_seconds),
-            "limit": minutes(one.time_limit_seconds),
+            "limit": None if is_open else minutes(one.time_limit_seconds),
             "total": _seconds(user_seconds + system_seconds),
             "user": _seconds(user_seconds),
         },
@@ -268,6 +271,16 @@ def job(one: Job, steps: Sequence[Step], script: str, look: Look) -> dict[str, A
     }
 
 
+def _association(one: Job, view: View, version: int) -> dict[str, Any]:
+    found = view.association(one)
+    told = {"account": "", "cluster": view.site.cluster_name, "partition": "", "user": "", "id": 0}
+    if found is None:
+        return told
+    if version < NUMBER_ONLY:
+        told |= {"account": found.account, "user": found.user, "partition": found.partition}
+    return {**told, "id": found.id}
+
+
 def _moment(at: float | None) -> int:
     return 0 if at is None else int(at)
 
@@ -298,14 +311,14 @@ def _array(one: Job) -> dict[str, Any]:
 
 
 def _waiting_tasks(one: Job) -> str:
-    """The bits of their indices, as the database keeps them: `0xE%2`."""
+    """The bits of their indices, as the database keeps them: `0xE`."""
     array = one.request.array
     if array is None or one.task_index is not None or not one.waiting:
         return ""
     bits = 0
     for index in one.waiting:
         bits |= 1 << index
-    return f"0x{bits:X}" + (f"%{array.throttle}" if array.throttle else "")
+    return f"0x{bits:X}"
 
 
 def _steps(one: Job, steps: Sequence[Step], look: Look) -> list[dict[str, Any]]:

@@ -39,7 +39,7 @@ from adapters.slurm.squeue_columns import View, node_list
 from bridge.core import placement
 from bridge.core.job import WAITING, Job, JobState
 from bridge.core.reasons import Reason
-from bridge.core.request import UNLIMITED_SECONDS, Component, JobRequest
+from bridge.core.request import UNLIMITED_SECONDS, Component, JobRequest, Origin
 
 EXIT_CODE = Record(
     "process_exit_code_verbose",
@@ -354,6 +354,8 @@ def _flags(f: Facts) -> tuple[str, ...]:
         found.append("KILL_INVALID_DEPENDENCY" if request.kill_on_invalid_dependency else "NO_KILL_INVALID_DEPENDENCY")
     if component.tasks is not None:
         found.append("EXACT_TASK_COUNT_REQUESTED")
+    if component.cpus_per_task is not None and request.origin is not Origin.HTTP:
+        found.append("EXACT_CPU_COUNT_REQUESTED")  # sbatch sets it, slurmrestd does not
     if job.state is JobState.RUNNING:
         found.append("JOB_WAS_RUNNING")
     if component.memory_per_cpu_mib is not None or component.memory_per_node_mib is not None:
@@ -418,10 +420,17 @@ def _gres_detail(f: Facts) -> list[str]:
     return found
 
 
+def _association_id(f: Facts) -> int:
+    found = f.view.association(f.job)
+    return 0 if found is None else found.id
+
+
 def _max_nodes(f: Facts) -> int:
     component = f.component
     if component.nodes_min is not None or component.node_sizes:
         return f.asked.nodes_max
+    if (component.cpus_per_task or 1) > 1 or component.tasks_per_node:
+        return 0  # how many there can be follows from the nodes
     return f.asked.nodes if f.job.priority == 0 and f.job.state in WAITING else 0
 
 
@@ -502,7 +511,7 @@ _VALUES: Mapping[str, Value] = {
     "array_task_string": lambda f: (
         (jobfacts.task_expression(f.job, jobfacts.TASK_EXPRESSION_LENGTH) or "") if f.job.task_index is None else ""
     ),
-    "association_id": lambda f: f.view.association_id(f.job),
+    "association_id": _association_id,
     "batch_features": _recorded("batch"),
     "batch_flag": Fixed(True),
     "batch_host": lambda f: f.job.nodes[0].node if f.job.nodes else "",
