@@ -80,7 +80,7 @@ class Step:
         if self._ends.are_forced and not self._is_aborted:
             self._tell(f"Force Terminated StepId={self.name}")
         self._report_end()
-        return self._ends.exit_code()
+        return self._mpi.abort_status or self._ends.exit_code()
 
     # ── start ─────────────────────────────────────────────────────────────────────────────────────
 

@@ -11,16 +11,13 @@ from bridge.agent import pmi
 from bridge.agent.step_options import Given
 from bridge.agent.step_say import Fatal, say
 
-TYPES = ("none", "pmi2")
-_ALSO_KNOWN_AS = {"openmpi": "none"}
-_MPIRUN = "the bridge serves no PMIx yet; mpirun starts MPI programs"
+TYPES = ("none", "pmix", "pmi2")
+_ALSO_KNOWN_AS = {"openmpi": "none", "pmix_v4": "pmix", "pmix_v5": "pmix"}
 
 
 def check(given: Given) -> None:
     """Raises Fatal for a kind that is none."""
     wanted = kind_of(given, "none")
-    if wanted == "pmix":
-        raise Fatal(f"error: --mpi=pmix is refused: {_MPIRUN}")
     if wanted not in TYPES:
         raise Fatal(
             f"error: MPI: Cannot create context for mpi/{wanted}\n"
@@ -48,6 +45,7 @@ def launch_field(kind: str, step_name: str, parts: Sequence[Mapping[str, Any]]) 
         "size": sum(map(len, ranks)),
         "nodes": len(parts),
         "mapping": pmi.process_mapping(ranks),
+        **({"names": [part["name"] for part in parts], "ranks": ranks} if kind == "pmix" else {}),
     }
 
 
@@ -58,8 +56,10 @@ class Hub:
         self, nodes: Sequence[str], send: Callable[[str, Mapping[str, Any]], None], abort: Callable[[], None]
     ) -> None:
         self._nodes, self._send, self._abort = nodes, send, abort
-        self._in_fence = 0
+        self._in_fence: Dict[str, int] = {}
         self._names: Dict[str, str] = {}
+        self.abort_status = 0
+        """Of a program that ended all by itself, where its kind of MPI tells (PMIx; Slurm's PMI loses it)."""
 
     def take(self, node: str, message: Mapping[str, Any]) -> None:
         """From the server of a node. Raises KeyError."""
@@ -67,21 +67,29 @@ class Hub:
         if verb == "puts":
             self._tell_others(node, message)
         elif verb == "fence":
-            self._in_fence += 1
-            if self._in_fence == len(self._nodes):
-                self._in_fence = 0
-                self._tell_others(None, {"do": "fenced"})
+            self._reach_fence(str(message.get("key", "")), message.get("nodes") or self._nodes)
+        elif verb == "to":
+            self._send(str(message["node"]), message["message"])
         elif verb in ("publish", "lookup", "unpublish"):
             self._answer_name(node, message)
         elif verb == "abort":
+            self.abort_status = self.abort_status or int(message.get("status", 0))
             self._abort()
         elif verb == "say":
             say(str(message["line"]))
 
-    def _tell_others(self, but: "str | None", message: Mapping[str, Any]) -> None:
+    def _tell_others(self, but: str, message: Mapping[str, Any]) -> None:
         for node in self._nodes:
             if node != but:
                 self._send(node, message)
+
+    def _reach_fence(self, key: str, nodes: Sequence[str]) -> None:
+        """`key`: whose fence; PMIx has some of groups of ranks."""
+        self._in_fence[key] = self._in_fence.get(key, 0) + 1
+        if self._in_fence[key] == len(nodes):
+            del self._in_fence[key]
+            for node in nodes:
+                self._send(node, {"do": "fenced", "key": key})
 
     def _answer_name(self, node: str, message: Mapping[str, Any]) -> None:
         verb, name = str(message["do"]), str(message["name"])

@@ -7,7 +7,7 @@ import selectors
 import signal
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Set
 
-from bridge.agent import mpi_launchers, mpi_ranks, pmi_ranks, ranks, step_environment, wire
+from bridge.agent import mpi_launchers, mpi_ranks, pmi_ranks, pmix_ranks, ranks, step_environment, wire
 from bridge.agent.step_peer import Peer
 
 if TYPE_CHECKING:
@@ -44,10 +44,15 @@ class Launch(Peer):
 
     def _start(self, message: Dict[str, Any]) -> None:
         self.service.launches.add(self)
-        self._mpi = self._serve_mpi(message.get("mpi") or {}, [int(task["rank"]) for task in message["tasks"]])
+        self._mpi = self._serve_mpi(message)
         self._mpi.when_ready(lambda: self._start_ranks(message))
 
-    def _serve_mpi(self, wanted: Dict[str, Any], numbers: List[int]) -> mpi_ranks.MpiRanks:
+    def _serve_mpi(self, message: Dict[str, Any]) -> mpi_ranks.MpiRanks:
+        wanted = message.get("mpi") or {}
+        numbers = [int(task["rank"]) for task in message["tasks"]]
+        if wanted.get("kind") == "pmix":
+            environment = message["environment"]
+            return pmix_ranks.PmixRanks(self.service, wanted, numbers, environment, self._tell_mpi)
         if wanted.get("kind") == "pmi2":
             return pmi_ranks.PmiRanks(self.service, wanted, numbers, self._tell_mpi)
         return self._mpi
@@ -56,6 +61,9 @@ class Launch(Peer):
         self.send(wire.control({"mpi": message}))
 
     def _start_ranks(self, message: Dict[str, Any]) -> None:
+        if not self.is_open:
+            self._finish()
+            return
         self._started = True
         self._mark = f"SLURM_STEP_ID={message['step_id']}".encode()
         options = {"umask": int(message["umask"]), "chdir": str(message["chdir"]), "append": bool(message["append"])}

@@ -143,7 +143,7 @@ class Site:
     max_script_bytes: int = 4 * 1024 * 1024
     kill_wait_seconds: int = 30
     mpi_default: str = "none"
-    """The kind of MPI that steps get which name none: none, pmi2."""
+    """The kind of MPI that steps get which name none: none, pmi2, pmix."""
     job_requeue: bool = True
     kill_invalid_depend: bool = False
     enforce_part_limits: bool = False

@@ -94,6 +94,8 @@ class Allocation:
         return {
             "PATH": os.environ["PATH"],
             "SLURM_JOB_ID": "12",
+            "SLURM_JOBID": "12",
+            "SLURM_JOB_NODELIST": "n1" if len(self.cpus) == 1 else f"n[1-{len(self.cpus)}]",
             "SLURM_JOB_NUM_NODES": str(len(self.cpus)),
             "BRIDGE_AGENT": f"127.0.0.1:{self.ports[0]}",
             "BRIDGE_KEY_FILE": str(self.directory / "key"),

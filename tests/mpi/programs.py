@@ -9,8 +9,13 @@ MEGABYTES_64 = str(64 << 20)
 
 def compile_world(compiler: str, directory: Path) -> str:
     """The path of the program: `world [BYTES]` tells its rank, sends a message round and sums a vector of so many."""
-    path = directory / f"world-{compiler}"
-    subprocess.run([compiler, "-O1", "-o", path, SOURCE], check=True, timeout=60)
+    return compile_program(compiler, SOURCE, directory)
+
+
+def compile_program(compiler: str, source: Path, directory: Path | None = None) -> str:
+    """Its path: beside the source if not elsewhere."""
+    path = (directory or source.parent) / f"{source.stem}-{compiler}"
+    subprocess.run([compiler, "-O1", "-o", path, source], check=True, timeout=60)
     return str(path)
 
 

@@ -90,5 +90,5 @@ def test_the_sites_default_holds_for_steps_that_name_none(world):
 
 
 def test_kinds_that_are_none(four_nodes):
-    assert four_nodes.srun("--mpi=list").out == "MPI plugin types are...\n\tnone\n\tpmi2\n"
+    assert four_nodes.srun("--mpi=list").out == "MPI plugin types are...\n\tnone\n\tpmix\n\tpmi2\n"
     assert four_nodes.srun("--mpi=openmpi", "-n1", "-N1", "true").code == 0
