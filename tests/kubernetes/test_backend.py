@@ -242,6 +242,66 @@ class TestAtOpening:
         run(tmp_path, scenario, more)
 
 
+class TestCapabilities:
+    """Asked again when the API server was away: it may come back as another."""
+
+    WITH_GROUPS = {
+        "items": [
+            {
+                "metadata": {"name": "scheduling.k8s.io"},
+                "versions": [{"version": "v1beta1", "resources": [{"resource": "podgroups"}]}],
+            }
+        ]
+    }
+
+    @staticmethod
+    async def nodes(request: Any) -> Any:
+        """None, whenever somebody asks."""
+        return await for_ever(request) if "watch" in request.query else web.json_response(a_list()[1])
+
+    ECHO = {"metadata": {}, "spec": {"schedulingGroup": {"podGroupName": "bridge-probe"}}}
+
+    def test_what_a_rollback_took_away_is_not_used_any_more(self, tmp_path: Path) -> None:
+        go_on = asyncio.Event()
+
+        async def then_broken(request: Any) -> Any:
+            await go_on.wait()
+            return web.json_response(status_of(500, "going down"), status=500)
+
+        def more(api: FakeApi) -> None:
+            api.on("GET", "/apis", (200, self.WITH_GROUPS), (200, {"items": []}))
+            api.on("GET", "/api/v1/nodes", self.nodes)
+            api.on("POST", f"{CORE}/pods", (201, self.ECHO))
+            api.on("GET", "/version", (200, {"gitVersion": "v1.37.2"}), (200, {"gitVersion": "v1.36.3"}))
+            api.on("GET", JOBS, a_list(), then_broken, for_ever)
+            api.on("POST", f"{CORE}/services", _taken)
+
+        async def scenario(world: World) -> None:
+            before = world.backend._launcher.capabilities
+            assert (before.version, before.pod_group) == ("v1.37.2", "yes")
+            go_on.set()
+            await until(lambda: world.backend._launcher.capabilities.version == "v1.36.3")
+            await world.backend.start([a_group(nodes=2)])
+            assert [path for _, path in world.asked("POST")[-3:]] == [SECRETS, f"{CORE}/services", JOBS]
+            assert world.posted(JOBS)[0]["spec"]["template"]["spec"]["schedulingGates"] == [{"name": names.GATE}]
+
+        run(tmp_path, scenario, more)
+
+    def test_an_object_that_has_no_place_any_more_is_to_be_tried_again(self, tmp_path: Path) -> None:
+        def more(api: FakeApi) -> None:
+            api.on("GET", "/apis", (200, self.WITH_GROUPS), (200, {"items": []}))
+            api.on("GET", "/api/v1/nodes", self.nodes)
+            api.on("POST", f"{CORE}/pods", (201, self.ECHO))
+            api.on("POST", f"{CORE}/services", _taken)
+
+        async def scenario(world: World) -> None:
+            with pytest.raises(Unavailable, match="the cluster has no place for a Workload any more"):
+                await world.backend.start([a_group(nodes=2)])
+            await until(lambda: world.backend._launcher.capabilities.pod_group == "no")
+
+        run(tmp_path, scenario, more)
+
+
 class TestAStop:
     def test_before_there_is_a_pod_takes_everything_back(self, tmp_path: Path) -> None:
         async def scenario(world: World) -> None:

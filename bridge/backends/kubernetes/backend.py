@@ -41,6 +41,7 @@ from bridge.core.nodes import Node
 log = logging.getLogger(__name__)
 
 _OPEN_SECONDS = 60.0
+_DISCOVER_SECONDS, _AWAY_SECONDS = 300.0, 2.0
 
 
 class KubernetesBackend:
@@ -67,13 +68,13 @@ class KubernetesBackend:
         self._call_back = call_back
         self._tasks = Tasks()
         self._transport = Transport(access)
-        self._launcher = Launcher(self._transport, self.book, self._profiles)
         self._ender = Ender(self._transport, self.book)
         self._outputs = Outputs(pathlib.Path(output_folder))
         self._collector = Collector(self._transport, self.book, self._ender, self._outputs)
         self._watch = Watch(
             self._transport, self.book, self._ender, self._collector, self._tasks, instance, self._namespaces
         )
+        self._launcher = Launcher(self._transport, self.book, self._profiles, self._watch.broken)
         self._gang = Gang(self._transport, self.book, self._profiles)
         self._patience = Patience(self.book, self._watch, self._ender, self._profiles)
 
@@ -100,7 +101,26 @@ class KubernetesBackend:
             raise Unavailable(f"the Kubernetes cluster cannot be used: {error.sentence}") from error
         self._tasks.spawn(self._patience.keep())
         self._tasks.spawn(self._gang.keep())
+        self._tasks.spawn(self._keep_discovering())
         self._tasks.spawn(self._probe_image_volumes())
+
+    async def _keep_discovering(self) -> None:
+        """What the cluster can do may change under us: after every break, and every few minutes, it is asked again."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._watch.broken.wait(), _DISCOVER_SECONDS)
+            self._watch.broken.clear()
+            try:
+                found = await discovery.discover(self._transport, self._namespaces[0])
+            except BridgeError:
+                self._watch.broken.set()
+                await asyncio.sleep(_AWAY_SECONDS)
+                continue
+            before = self._launcher.capabilities
+            found = replace(found, image_volume=before.image_volume)
+            if found != before:
+                log.warning("the cluster can do other things than before", extra=dataclasses.asdict(found))
+                self._launcher.capabilities = found
 
     async def _probe_image_volumes(self) -> None:
         """Until the answer is there the agent is copied. One partition stands for all: the cluster's runtime is one."""

@@ -25,8 +25,11 @@ Json = dict[str, Any]
 
 
 class Launcher:
-    def __init__(self, transport: Transport, book: Book, profiles: Mapping[str, Profile]) -> None:
+    def __init__(
+        self, transport: Transport, book: Book, profiles: Mapping[str, Profile], has_lost_an_api: asyncio.Event
+    ) -> None:
         self.capabilities = Capabilities()
+        self.has_lost_an_api = has_lost_an_api
         self._transport, self._book, self._profiles = transport, book, profiles
         self._agent_name, self._agent = archive.build()
         self._has_agent: set[str] = set()
@@ -122,6 +125,12 @@ class Launcher:
             owners = there["metadata"].get("ownerReferences") or ()
             if meta["ownerReferences"][0]["uid"] not in [owner["uid"] for owner in owners]:
                 raise Unavailable(f"an older {manifest['kind']} {meta['name']} is still being removed") from None
+        except Gone as error:
+            # Taken away under us, as by a rollback of the control plane: what there is now must be found out first.
+            self.has_lost_an_api.set()
+            raise Unavailable(
+                f"the cluster has no place for a {manifest['kind']} any more: {error.sentence}"
+            ) from error
 
 
 async def delete_launch(transport: Transport, namespace: str, name: str) -> None:

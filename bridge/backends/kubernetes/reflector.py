@@ -26,8 +26,10 @@ class Reflector:
         keep: Callable[[Json], Json],
         on_change: Callable[[str, Json, bool], None],
         on_list: Callable[[], None],
+        on_break: Callable[[], None] = lambda: None,
     ) -> None:
-        """`keep` makes an object small; `on_change(key, object, is gone)`; `on_list`: the picture is whole again."""
+        """`keep` makes an object small; `on_change(key, object, is gone)`; `on_list`: the picture is whole again;
+        `on_break`: the API server was away, and may come back as another."""
         self.path = path
         self.objects: dict[str, Json] = {}
         """By namespace/name."""
@@ -35,7 +37,7 @@ class Reflector:
         """A first list has come, and no gap is open."""
         self.is_allowed = True
         self._transport, self._query, self._keep = transport, query, keep
-        self._on_change, self._on_list = on_change, on_list
+        self._on_change, self._on_list, self._on_break = on_change, on_list, on_break
         self._version = ""
 
     async def run(self) -> None:
@@ -57,6 +59,7 @@ class Reflector:
                 wait = _NOT_ALLOWED_SECONDS
             except Unavailable as error:
                 log.warning("a watch broke off", extra={"path": self.path, "why": error.sentence})
+                self._on_break()
                 wait = min(_MOST_WAIT_SECONDS, wait * 2)
             except BridgeError as error:
                 log.error("a watch cannot be read", extra={"path": self.path, "why": error.sentence})

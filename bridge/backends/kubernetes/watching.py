@@ -37,6 +37,8 @@ class Watch:
         namespaces: Sequence[str],
     ) -> None:
         self.nodes: Reflector | None = None
+        self.broken = asyncio.Event()
+        """A watch broke off: the API server may come back as another."""
         self._transport, self._book, self._ender, self._tasks = transport, book, ender, tasks
         self._collector = collector
         self._ours = f"{names.INSTANCE}={instance}"
@@ -71,7 +73,7 @@ class Watch:
         self.nodes = self._reflect("/api/v1/nodes", {}, pictures.node, self._on_node, is_needed=False)
 
     def _reflect(self, path: str, query: Json, keep: Any, on_change: Any, *, is_needed: bool = True) -> Reflector:
-        reflector = Reflector(self._transport, path, query, keep, on_change, self._book.tell_all)
+        reflector = Reflector(self._transport, path, query, keep, on_change, self._book.tell_all, self.broken.set)
         if is_needed:
             self._reflectors.append(reflector)
         self._tasks.spawn(reflector.run())
