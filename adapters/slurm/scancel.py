@@ -84,6 +84,8 @@ class Order:
     nodes: tuple[str, ...] | None = None
     clusters: str | None = None
     """-M, as written."""
+    user: str | None = None
+    """-u, as written; of --me the number."""
 
     @property
     def ends_jobs(self) -> bool:
@@ -166,6 +168,7 @@ def read(
         states=chosen_states,
         nodes=nodes,
         clusters=_option(line.last("clusters"), environ, "SLURM_CLUSTERS"),
+        user=str(uid) if user is None and line.has("me") else user,
     )
     if not order.ids and not order.filters:
         return _error("No job identification provided")
@@ -213,6 +216,23 @@ def matches(order: Order, job: Job) -> bool:
         and (order.states is None or job.state in order.states)
         and (order.nodes is None or any(share.node in order.nodes for share in job.nodes))
     )
+
+
+def nothing_matched(order: Order) -> str:
+    """-v: that no job was left by the filters."""
+    filters = (
+        ("account", order.account),
+        ("job_name", order.name),
+        ("nodelist", None if order.nodes is None else hostlist.compress(list(order.nodes))),
+        ("partition", order.partition),
+        ("qos", order.qos),
+        ("reservation", order.reservation),
+        ("state", None if order.states is None else ",".join(sorted(state.value for state in order.states))),
+        ("user_name", order.user),
+        ("wckey", order.wckey),
+    )
+    told = "".join(f"{name}={text} " for name, text in filters if text is not None)
+    return f"scancel: error: No active jobs match ALL job filters, including: {told}\n"
 
 
 def announcement(order: Order, shown_id: str) -> str:

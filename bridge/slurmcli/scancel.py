@@ -47,8 +47,14 @@ async def _carry_out(world: World, caller: Caller, call: Call, order: scancel.Or
         done = await _steps(world, caller, order, steps)
         rest = await _carry_out(world, caller, call, jobs) if jobs.ids else Reply()
         return replace(rest, stderr=done.stderr + rest.stderr, exit_code=rest.exit_code or done.exit_code)
+    said, exit_code = "", 0
     if order.filters or order.interactive:
         items = await _filtered(world, caller, order)
+        for one in order.ids if not items else ():
+            failed = await _not_active(world, caller, order, one)
+            said, exit_code = said + failed.stderr, failed.exit_code or exit_code
+        if not items and order.filters and order.verbose:
+            said += scancel.nothing_matched(order)
     else:
         items = [_Item(str(one), selector(one)) for one in order.ids]
     if order.interactive:
@@ -59,7 +65,20 @@ async def _carry_out(world: World, caller: Caller, call: Call, order: scancel.Or
             question = scancel.question(job, items[len(answers)].shown)
             return Reply(question=question, state={"answers": answers, "asked": True})
         items = [item for item, said in zip(items, answers, strict=False) if said and said.strip().lower() == "y"]
-    return await _act(world, caller, order, items)
+    done = await _act(world, caller, order, items)
+    return replace(done, stderr=said + done.stderr, exit_code=done.exit_code or exit_code)
+
+
+async def _not_active(world: World, caller: Caller, order: scancel.Order, one: Selected) -> Answer:
+    """A job that is unknown or over is told, also where filters leave it out."""
+    try:
+        found = await world.service.show(caller, selector(one))
+    except NotFound:
+        found = []
+    if any(not job.is_final for job in found):
+        return Answer()
+    text = f"scancel: error: Kill job error on job id {one}: Invalid job id specified\n"
+    return Answer(stderr="" if order.quiet else text, exit_code=1)
 
 
 def _answers(call: Call) -> list[str | None]:

@@ -66,6 +66,7 @@ _OF_THE_MACHINE = (
     (re.compile(r"\bSLURM_TASK_PID=\d+"), "SLURM_TASK_PID={PID}"),
     (re.compile(r"(?<![\d.])1[6-9]\d{8}(?![\d.])"), "{EPOCH}"),
     (re.compile(r"\bs[0-9A-HJKMNP-TV-Z]{13}\b"), "{SLUID}"),
+    (re.compile(r"\b25\.11\.\d+\b"), "25.11.8"),
 )
 """The real cluster's own name, which its tools give it; and what another machine or another hour cannot give again."""
 

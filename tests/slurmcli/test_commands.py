@@ -563,3 +563,18 @@ async def test_sinfo_all(bridge: Bridge):
         "|ALLOCNODES |STATE |USER |CLUSTER |SOCKETS |CORES |THREADS "
     )
     assert row.startswith("up|intel,ib|8|0|") and row.endswith("|main* |main |all |idle |Unknown |N/A |2 |4 |1 ")
+
+
+async def test_scancel_tells_that_nothing_matched(bridge: Bridge):
+    job = await bridge.submit(hold=True)
+    assert await bridge.run("scancel", "-A", "nosuch") == Reply()
+    assert await bridge.run("scancel", "-v", "-u", "bob", "-A", "x", "-n", "y", "-p", "main") == Reply(
+        stderr="scancel: error: No active jobs match ALL job filters, including: "
+        "account=x job_name=y partition=main user_name=bob \n"
+    )
+    assert await bridge.run("scancel", "-t", "RUNNING", str(job.id)) == Reply()
+    unknown = "scancel: error: Kill job error on job id 99: Invalid job id specified\n"
+    assert await bridge.run("scancel", "-t", "RUNNING", "99") == failed(unknown)
+    assert await bridge.run("scancel", "-Q", "-t", "RUNNING", "99") == failed("")
+    await bridge.run("scancel", str(job.id))
+    assert await bridge.run("scancel", "-i", str(job.id)) == failed(unknown.replace("99", str(job.id)))
