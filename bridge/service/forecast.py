@@ -67,6 +67,7 @@ class Forecast:
         if found is None:
             raise Refused("the job could not start on any node", code="not_available")
         start_at, shares = found
+        start_at = max(start_at, new.begin_at or 0.0)
         return Estimate(start_at, sum(s.cpus for s in shares), tuple(s.node for s in shares), new.partition)
 
     async def starts(self) -> Mapping[JobKey, forecast.Start]:

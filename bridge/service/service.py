@@ -474,7 +474,7 @@ class Service:
         owner_of: dict[JobKey, Selector] = {}
         missing: list[Result] = []
         for selector in selectors:
-            keys = await self._keys(selector)
+            keys = await self._keys_to_change(selector)
             if not keys:
                 missing.append(
                     Result(selector, None, NotFound(f"no job {selector.id} is known", code="invalid_job_id"))
@@ -490,9 +490,22 @@ class Service:
             arrays = [outcome.key for outcome in done if outcome.before is not None and outcome.before.is_array]
             todo = []
             for array in arrays:
-                todo += [job.key for job in await self._select(Selector(array.id)) if job.key not in owner_of]
+                meant = owner_of[array].tasks
+                found = [job for job in await self._select(Selector(array.id)) if job.key not in owner_of]
+                todo += [job.key for job in found if meant is None or job.task_index in meant]
                 owner_of |= dict.fromkeys(todo, owner_of[array])
         return missing + [_result(owner_of[outcome.key], outcome) for outcome in outcomes]
+
+    async def _keys_to_change(self, selector: Selector) -> list[JobKey]:
+        """As `_keys`, but where all tasks that wait with their array are meant it is their one record that changes:
+        there may be a million of them."""
+        array = None if selector.tasks is None else await self.store.get(JobKey(selector.id))
+        if selector.tasks is None or array is None or array.request.array is None or array.waiting is None:
+            return await self._keys(selector)
+        wanted = selector.tasks.intersection(array.request.array.indices)
+        if len(array.waiting) < 2 or len(wanted.intersection(array.waiting)) < len(array.waiting):
+            return await self._keys(selector)
+        return [array.key, *(JobKey(selector.id, index) for index in wanted.without(array.waiting))]
 
     async def _keys(self, selector: Selector) -> list[JobKey]:
         """What rows a selector means. Tasks that still wait with their array are named one by one."""

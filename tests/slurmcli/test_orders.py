@@ -4,6 +4,7 @@ import pytest
 
 from bridge.core.events import Began, Ended, Placed
 from bridge.core.job import End, Job, JobKey
+from bridge.service.terms import Selector
 from bridge.slurmcli.wire import Reply
 from tests.slurmcli.bridge import ALICE, BOB, ROOT, Bridge
 from tests.slurmcli.test_commands import ON_N1, failed
@@ -219,4 +220,16 @@ async def test_what_may_be_changed_of_a_job_that_runs(bridge: Bridge, setting: s
     text = f"{said} for job {job.id}\n" if said else ""
     assert await bridge.run("scontrol", "update", f"JobId={job.id}", setting, caller=ROOT) == Reply(
         stderr=text, exit_code=1 if text else 0
+    )
+
+
+async def test_tasks_that_all_wait_together_are_changed_together(bridge: Bridge):
+    array = await bridge.submit(array="0-3")
+    await bridge.happen(JobKey(array.id, 0), Placed(bridge.now, ON_N1), Began(bridge.now, 1))
+    assert await _orders(bridge, "hold", f"{array.id}_[1-3]") == Reply()
+    jobs = await bridge.service.show(ALICE, Selector(array.id))
+    assert sorted((str(job.key), job.priority) for job in jobs) == [(str(array.id), 0), (f"{array.id}_0", 1)]
+    assert await _orders(bridge, "release", f"{array.id}_[2-3]") == Reply()
+    assert await bridge.out("squeue", "-h", "-r", "-S", "i", "-o", "%K %r") == (
+        "0 None\n1 JobHeldAdmin\n2 None\n3 None\n"
     )
