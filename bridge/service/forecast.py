@@ -68,7 +68,9 @@ class Forecast:
             raise Refused("the job could not start on any node", code="not_available")
         start_at, shares = found
         start_at = max(start_at, new.begin_at or 0.0)
-        return Estimate(start_at, sum(s.cpus for s in shares), tuple(s.node for s in shares), new.partition)
+        names = tuple(share.node for share in shares)
+        cpus = sum(share.cpus for share in shares)
+        return Estimate(await self._store.draw_id(), start_at, cpus, names, new.partition)
 
     async def starts(self) -> Mapping[JobKey, forecast.Start]:
         """Of waiting jobs that lack only room, as far as can be foreseen; an array's tasks have each their own."""

@@ -40,6 +40,8 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
+    job_id: int
+    """Used up, as in Slurm: no job will have it."""
     start_at: float
     cpus: int
     node_list: tuple[str, ...]

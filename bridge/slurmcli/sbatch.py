@@ -106,7 +106,7 @@ async def _test(world: World, caller: Caller, call: Call, draft: Draft, stderr: 
     when = world.clock(call).stamp(estimate.start_at)
     nodes = hostlist.compress(list(estimate.node_list))
     line = (
-        f"sbatch: Job 0 to start at {when} a using {estimate.cpus} processors on nodes {nodes} "
+        f"sbatch: Job {estimate.job_id} to start at {when} a using {estimate.cpus} processors on nodes {nodes} "
         f"in partition {estimate.partition}\n"
     )
     return Reply(stderr=stderr + line)

@@ -184,6 +184,16 @@ class Store:
 
         await self._write(work)
 
+    async def draw_id(self) -> int:
+        """An id that no job will have."""
+
+        def draw(batch: Batch) -> int:
+            drawn = batch.next_job_id
+            batch.next_job_id = drawn + 1
+            return drawn
+
+        return await self._write(draw)
+
     async def mark_node(self, mark: NodeMark) -> None:
         await self._write(lambda batch: history.mark_node(batch.connection, mark))
 

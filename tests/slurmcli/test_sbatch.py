@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 
 import pytest
 
@@ -68,6 +69,13 @@ async def test_test_only_submits_nothing(bridge: Bridge):
         r"sbatch: Job \d+ to start at \S+ a using 2 processors on nodes n\[\S+\] in partition main\n", reply.stderr
     )
     assert await bridge.out("squeue", "-h") == ""
+
+
+async def test_test_only_uses_up_an_id_and_knows_a_later_time_to_begin(bridge: Bridge):
+    when = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(bridge.now + 3600))
+    reply = await submit(bridge, "--test-only", "--begin=now+1hour", "job.sh")
+    assert reply.stderr == f"sbatch: Job 1 to start at {when} a using 1 processors on nodes n1 in partition main\n"
+    assert (await submit(bridge, "--parsable", "job.sh")).stdout == "2\n"
 
 
 async def test_wait_ends_with_the_jobs_own_status(bridge: Bridge):
