@@ -18,6 +18,7 @@ from adapters.slurm.answer import ANNOUNCEMENT, Answer, getopt_refusal
 from adapters.slurm.columns import Printer, compile_letters, compile_names
 from adapters.slurm.command_line import BadCommandLine, Grammar, Option, Read
 from adapters.slurm.data import Asked, Wish, document, wish
+from adapters.slurm.rest import job_record
 from adapters.slurm.rest import jobs as jobs_data
 from adapters.slurm.selectors import Selected
 from bridge.core.indexset import IndexSet
@@ -345,7 +346,7 @@ def render_data(
     now = int(view.now)
     moments = {"last_backfill": now, "last_update": now}
     warnings = ["Zero jobs to dump"] if warns and not texts else []
-    return Answer(document(wanted, jobs_data.JOBS_ANSWER, moments, asked, written={"jobs": texts}, warnings=warnings))
+    return Answer(document(wanted, job_record.JOBS_ANSWER, moments, asked, written={"jobs": texts}, warnings=warnings))
 
 
 _OF_STARTS = frozenset({"S", "e", "Y"})

@@ -5,9 +5,9 @@ from typing import Any
 
 from adapters.slurm import errors, selectors, values
 from adapters.slurm.rest import changes, envelope, jobs, kills, parsing, submission
-from adapters.slurm.rest.description import SUBMISSION_FAILED, SUBMIT_SOURCE
 from adapters.slurm.rest.envelope import Error
 from adapters.slurm.rest.parsing import Failed
+from adapters.slurm.rest.taking import SUBMISSION_FAILED, SUBMIT_SOURCE
 from adapters.slurm.selectors import Selected
 from adapters.slurm.squeue_columns import View
 from bridge.backends.port import Target

@@ -10,10 +10,10 @@ from adapters.slurm.chosen import choose
 from adapters.slurm.options import BY_NAME, Place
 from adapters.slurm.readers import Context
 from adapters.slurm.rest import description
-from adapters.slurm.rest.description import Gathered
 from adapters.slurm.rest.envelope import Said
 from adapters.slurm.rest.shapes import Json
 from adapters.slurm.rest.submission import Asker
+from adapters.slurm.rest.taking import Gathered
 from bridge.core.change import Change
 from bridge.core.errors import Refused
 from bridge.core.job import Job

@@ -6,13 +6,10 @@ of the server's environment travels. Fields without an option are kept with the 
 why nothing else is done with them.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping
 
-from adapters.slurm import options, readers, values
-from adapters.slurm.occurrences import Occurrence, Rank
-from adapters.slurm.rest import job_words, parsing
+from adapters.slurm import values
+from adapters.slurm.rest import job_words, parsing, taking
 from adapters.slurm.rest.envelope import NO_SUCH_USER, Error, Said
 from adapters.slurm.rest.parsing import Failed
 from adapters.slurm.rest.shapes import (
@@ -29,185 +26,10 @@ from adapters.slurm.rest.shapes import (
     Field,
     Json,
     Record,
-    Shape,
     flags,
 )
+from adapters.slurm.rest.taking import SOURCE, SUBMISSION_FAILED, SUBMIT_SOURCE, Gathered
 from bridge.core.report import Entry, Treatment
-from bridge.core.request import Gres
-from bridge.core.users import User
-
-SOURCE = "request"
-
-
-@dataclass(slots=True)
-class Gathered:
-    """What the fields of one description come to."""
-
-    context: readers.Context
-    find_user: Callable[[int | str], User | None]
-    met: list[Occurrence] = field(default_factory=list)
-    kept: list[tuple[str, str, str]] = field(default_factory=list)
-    """(name, value as text, why nothing more is done with it)"""
-    cleared: list[str] = field(default_factory=list)
-    """Options that were given as nothing."""
-    name: str = ""
-    """Of the field being read, as it is told in the report."""
-    place: str = ""
-    script: str | None = None
-    arguments: list[str] = field(default_factory=list)
-    environment: list[str] = field(default_factory=list)
-    directory: str = ""
-    limits: list[tuple[str, int, int]] = field(default_factory=list)
-    user: User | None = None
-    gid: int | None = None
-    is_immediate: bool = False
-    job_id: int = 0
-    nodes_least: int | None = None
-    nodes_most: int | None = None
-    cpus_least: int | None = None
-    signal: int | None = None
-    signal_before_seconds: int | None = None
-    signal_flags: tuple[str, ...] = ()
-    plane: int | None = None
-
-    def option(self, name: str, text: str) -> None:
-        """As if sbatch had met `--name=text`."""
-        option = options.BY_NAME[name]
-        try:
-            value = option.read(text, self.context)
-        except values.BadValue as bad:
-            said = "; ".join(bad.lines(name))
-            raise parsing.not_converted(said, self.place) from bad
-        except (readers.NeedsFile, readers.HelpAsked) as other:
-            raise parsing.not_converted(f"{self.name} takes no such value: {text}", self.place) from other
-        self.add(name, value, text)
-
-    def add(self, name: str, value: object, text: str | None = None) -> None:
-        shown = f"{self.name}={value if text is None else text}"
-        self.met.append(Occurrence(options.BY_NAME[name], text, value, Rank.COMMAND_LINE, shown, SOURCE))
-
-    def keep(self, why: str, value: Any) -> None:
-        self.kept.append((self.name, value if isinstance(value, str) else parsing.shown(value), why))
-
-
-Apply = Callable[[Gathered, Any], None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Described:
-    shape: Shape
-    apply: Apply
-    reads: Callable[[Json, str, Said], Any] | None = None
-    """Instead of the shape's usual reading."""
-
-
-# ── ways of taking a value ────────────────────────────────────────────────────────────────────────
-
-
-def _text(option: str) -> _Described:
-    return _Described(TEXT, lambda into, value: _option_or_nothing(into, option, value))
-
-
-def _option_or_nothing(into: Gathered, option: str, value: str) -> None:
-    """An empty text is no wish in a submission; in a change it takes the old one away."""
-    if value:
-        into.option(option, value)
-    else:
-        into.cleared.append(option)
-
-
-def _count(option: str, shape: Shape = INT32) -> _Described:
-    """Numbers below one are no wish: slurmctld keeps "not set" in them."""
-
-    def apply(into: Gathered, value: float) -> None:
-        if 0 < value < values.PRIORITY_TOP:
-            into.option(option, str(int(value)))
-
-    return _Described(shape, apply)
-
-
-def _amount(option: str, shape: Shape) -> _Described:
-    """As a count, but 0 is a wish too."""
-
-    def apply(into: Gathered, value: float) -> None:
-        if 0 <= value < INFINITE:
-            into.option(option, str(int(value)))
-
-    return _Described(shape, apply)
-
-
-def _flag(option: str) -> _Described:
-    return _Described(BOOLEAN, lambda into, value: into.option(option, "") if value else None)
-
-
-def _keep(why: str, shape: Shape = TEXT) -> _Described:
-    """Nothing and 0 are no wish."""
-    return _Described(shape, lambda into, value: into.keep(why, value) if value else None)
-
-
-def _names(option: str) -> _Described:
-    return _Described(STRINGS, lambda into, value: _option_or_nothing(into, option, value), reads=parsing.joined)
-
-
-def _set(attribute: str, shape: Shape) -> _Described:
-    return _Described(shape, lambda into, value: setattr(into, attribute, value))
-
-
-def _moment(option: str, shape: Shape) -> _Described:
-    """Epoch seconds, or a text as sbatch takes it."""
-
-    def reads(value: Json, place: str, said: Said) -> Any:
-        return value if isinstance(value, str) else parsing.optional(value, place, said)
-
-    def apply(into: Gathered, value: float | str) -> None:
-        if isinstance(value, str):
-            into.option(option, value)
-        elif 0 < value < INFINITE:
-            into.option(option, f"uts{int(value)}")
-
-    return _Described(shape, apply, reads=reads)
-
-
-def _of_each_gpu(option: str) -> _Described:
-    """`gres/gpu:2`: so many CPUs, or MiB, with each GPU."""
-
-    def apply(into: Gathered, value: str) -> None:
-        if value:
-            name, _, amount = value.replace("=", ":").rpartition(":")
-            if name.partition(":")[0] not in ("gres/gpu", "gpu") and not name.startswith("gres:gpu"):
-                raise _bad_tres(into, value)
-            into.option(option, amount)
-
-    return _Described(TEXT, apply)
-
-
-INVALID_TRES = 2115
-SUBMISSION_FAILED = "Batch job submission failed"
-SUBMIT_SOURCE = "slurm_submit_batch_job()"
-
-
-def _bad_tres(into: Gathered, value: str) -> Failed:
-    return Failed(Error(SUBMISSION_FAILED, INVALID_TRES, SUBMIT_SOURCE))
-
-
-def _tres(option: str) -> _Described:
-    """`gres/gpu:a100:2,gres/tmp:1`"""
-
-    def apply(into: Gathered, value: str) -> None:
-        if value:
-            into.add(option, tuple(_one_gres(into, part) for part in value.split(",") if part), value)
-
-    return _Described(TEXT, apply)
-
-
-def _one_gres(into: Gathered, part: str) -> Gres:
-    if not part.startswith(("gres/", "gres:")):
-        raise _bad_tres(into, part)
-    try:
-        return values.gres_list(part.replace("=", ":"))[0]
-    except values.BadValue as bad:
-        raise _bad_tres(into, part) from bad
-
 
 # ── fields with rules of their own ────────────────────────────────────────────────────────────────
 
@@ -267,13 +89,13 @@ def _nodes(into: Gathered, value: str) -> None:
     into.add("nodes", wanted, value)
 
 
-def _time(option: str) -> _Described:
+def _time(option: str) -> taking.Described:
     """Minutes."""
 
     def apply(into: Gathered, value: float) -> None:
         into.option(option, "UNLIMITED" if value == INFINITE else str(int(value)))
 
-    return _Described(U32, apply)
+    return taking.Described(U32, apply)
 
 
 def _priority(into: Gathered, value: float) -> None:
@@ -412,37 +234,37 @@ _X11 = "nothing is displayed from batch jobs here"
 _SHAPE = "boards are not told apart here"
 _CALLBACK = "for programs that wait to be called back with an allocation"
 
-_DESCRIBED: dict[str, tuple[_Described, int, int]] = {}
+_DESCRIBED: dict[str, tuple[taking.Described, int, int]] = {}
 """(how it is taken, first and last version that has it)"""
 
 
-def _described(first: int = 41, last: int = 44, /, **fields: _Described) -> None:
+def _described(first: int = 41, last: int = 44, /, **fields: taking.Described) -> None:
     for name, one in fields.items():
         _DESCRIBED[name] = (one, first, last)
 
 
 _described(
-    account=_text("account"),
-    account_gather_frequency=_text("acctg-freq"),
-    admin_comment=_keep("kept with the job and shown"),
-    allocation_node_list=_keep(_CALLBACK),
-    allocation_node_port=_keep(_CALLBACK, INT32),
-    argv=_Described(STRINGS, _argv),
-    array=_text("array"),
-    batch_features=_text("batch"),
-    begin_time=_moment("begin", U64),
-    flags=_Described(job_words.JOB_FLAGS, _job_flags),
-    burst_buffer=_text("bb"),
-    clusters=_text("clusters"),
-    cluster_constraint=_text("cluster-constraint"),
-    comment=_text("comment"),
-    contiguous=_flag("contiguous"),
-    container=_text("container"),
-    container_id=_text("container-id"),
-    core_specification=_count("core-spec"),
-    thread_specification=_count("thread-spec"),
-    cpu_binding=_keep(_BINDING),
-    cpu_binding_flags=_Described(
+    account=taking.text("account"),
+    account_gather_frequency=taking.text("acctg-freq"),
+    admin_comment=taking.keep("kept with the job and shown"),
+    allocation_node_list=taking.keep(_CALLBACK),
+    allocation_node_port=taking.keep(_CALLBACK, INT32),
+    argv=taking.Described(STRINGS, _argv),
+    array=taking.text("array"),
+    batch_features=taking.text("batch"),
+    begin_time=taking.moment("begin", U64),
+    flags=taking.Described(job_words.JOB_FLAGS, _job_flags),
+    burst_buffer=taking.text("bb"),
+    clusters=taking.text("clusters"),
+    cluster_constraint=taking.text("cluster-constraint"),
+    comment=taking.text("comment"),
+    contiguous=taking.flag("contiguous"),
+    container=taking.text("container"),
+    container_id=taking.text("container-id"),
+    core_specification=taking.count("core-spec"),
+    thread_specification=taking.count("thread-spec"),
+    cpu_binding=taking.keep(_BINDING),
+    cpu_binding_flags=taking.Described(
         flags(
             "CPU_BIND_TO_THREADS CPU_BIND_TO_CORES CPU_BIND_TO_SOCKETS CPU_BIND_TO_LDOMS CPU_BIND_NONE CPU_BIND_RANK "
             "CPU_BIND_MAP CPU_BIND_MASK CPU_BIND_LDRANK CPU_BIND_LDMAP CPU_BIND_LDMASK VERBOSE "
@@ -450,132 +272,135 @@ _described(
         ),
         lambda into, value: into.keep(_BINDING, list(value)) if value else None,
     ),
-    cpu_frequency=_text("cpu-freq"),
-    cpus_per_tres=_of_each_gpu("cpus-per-gpu"),
-    crontab=_Described(CRONTAB, lambda into, value: None, reads=_crontab),
-    deadline=_moment("deadline", INT64),
-    delay_boot=_keep("nodes are not booted for jobs", INT32),
-    dependency=_text("dependency"),
-    end_time=_keep("an end is set by the time limit or the deadline", INT64),
-    environment=_Described(STRINGS, _environment),
+    cpu_frequency=taking.text("cpu-freq"),
+    cpus_per_tres=taking.of_each_gpu("cpus-per-gpu"),
+    crontab=taking.Described(CRONTAB, lambda into, value: None, reads=_crontab),
+    deadline=taking.moment("deadline", INT64),
+    delay_boot=taking.keep("nodes are not booted for jobs", INT32),
+    dependency=taking.text("dependency"),
+    end_time=taking.keep("an end is set by the time limit or the deadline", INT64),
+    environment=taking.Described(STRINGS, _environment),
 )
-_described(41, 41, exclusive=_Described(flags("true false user mcs topo"), _sharing))
+_described(41, 41, exclusive=taking.Described(flags("true false user mcs topo"), _sharing))
 _described(
-    rlimits=_Described(RLIMITS, _limits),
-    excluded_nodes=_names("exclude"),
-    extra=_text("extra"),
-    constraints=_text("constraint"),
-    group_id=_Described(TEXT, _group),
-    hetjob_group=_keep("there are no jobs of several components here yet", INT32),
-    immediate=_set("is_immediate", BOOLEAN),
-    job_id=_set("job_id", INT32),
-    kill_on_node_fail=_Described(BOOLEAN, _kill_on_node_fail),
-    licenses=_text("licenses"),
-    mail_type=_Described(job_words.MAIL, _mail),
-    mail_user=_text("mail-user"),
-    mcs_label=_text("mcs-label"),
-    memory_binding=_keep(_BINDING),
-    memory_binding_type=_Described(
+    rlimits=taking.Described(RLIMITS, _limits),
+    excluded_nodes=taking.names("exclude"),
+    extra=taking.text("extra"),
+    constraints=taking.text("constraint"),
+    group_id=taking.Described(TEXT, _group),
+    hetjob_group=taking.keep("there are no jobs of several components here yet", INT32),
+    immediate=taking.set("is_immediate", BOOLEAN),
+    job_id=taking.set("job_id", INT32),
+    kill_on_node_fail=taking.Described(BOOLEAN, _kill_on_node_fail),
+    licenses=taking.text("licenses"),
+    mail_type=taking.Described(job_words.MAIL, _mail),
+    mail_user=taking.text("mail-user"),
+    mcs_label=taking.text("mcs-label"),
+    memory_binding=taking.keep(_BINDING),
+    memory_binding_type=taking.Described(
         flags("NONE RANK MAP MASK LOCAL VERBOSE PREFER"),
         lambda into, value: into.keep(_BINDING, list(value)) if value else None,
     ),
-    memory_per_tres=_of_each_gpu("mem-per-gpu"),
-    name=_text("job-name"),
-    network=_text("network"),
-    nice=_Described(INT32, lambda into, value: into.option("nice", str(value))),
-    tasks=_count("ntasks"),
+    memory_per_tres=taking.of_each_gpu("mem-per-gpu"),
+    name=taking.text("job-name"),
+    network=taking.text("network"),
+    nice=taking.Described(INT32, lambda into, value: into.option("nice", str(value))),
+    tasks=taking.count("ntasks"),
 )
-_described(42, oom_kill_step=_Described(INT32, lambda into, value: into.option("oom-kill-step", str(min(1, value)))))
 _described(
-    open_mode=_Described(flags("APPEND TRUNCATE"), _open_mode),
-    reserve_ports=_keep("ports are not reserved for jobs", INT32),
-    overcommit=_flag("overcommit"),
+    42,
+    oom_kill_step=taking.Described(INT32, lambda into, value: into.option("oom-kill-step", str(min(1, value)))),
 )
-_described(41, 41, oversubscribe=_flag("oversubscribe"))
 _described(
-    partition=_text("partition"),
-    distribution_plane_size=_Described(U16, _plane),
-    power_flags=_keep("power is not managed here", Anything({"type": "array", "items": {}})),
-    prefer=_text("prefer"),
-    hold=_Described(BOOLEAN, _hold),
-    priority=_Described(U32, _priority),
-    profile=_Described(job_words.PROFILE, _profile),
-    qos=_text("qos"),
-    reboot=_Described(BOOLEAN, _reboot),
-    required_nodes=_names("nodelist"),
-    requeue=_Described(BOOLEAN, _requeue),
-    reservation=_text("reservation"),
+    open_mode=taking.Described(flags("APPEND TRUNCATE"), _open_mode),
+    reserve_ports=taking.keep("ports are not reserved for jobs", INT32),
+    overcommit=taking.flag("overcommit"),
 )
-_described(41, 41, resv_mpi_ports=_keep("ports are not reserved for jobs", INT32))
+_described(41, 41, oversubscribe=taking.flag("oversubscribe"))
 _described(
-    script=_set("script", TEXT),
-    shared=_Described(job_words.SHARING, _sharing),
-    site_factor=_keep("priorities have no site factor here", INT32),
-    spank_environment=_keep("there are no plug-ins of nodes here", STRINGS),
+    partition=taking.text("partition"),
+    distribution_plane_size=taking.Described(U16, _plane),
+    power_flags=taking.keep("power is not managed here", Anything({"type": "array", "items": {}})),
+    prefer=taking.text("prefer"),
+    hold=taking.Described(BOOLEAN, _hold),
+    priority=taking.Described(U32, _priority),
+    profile=taking.Described(job_words.PROFILE, _profile),
+    qos=taking.text("qos"),
+    reboot=taking.Described(BOOLEAN, _reboot),
+    required_nodes=taking.names("nodelist"),
+    requeue=taking.Described(BOOLEAN, _requeue),
+    reservation=taking.text("reservation"),
+)
+_described(41, 41, resv_mpi_ports=taking.keep("ports are not reserved for jobs", INT32))
+_described(
+    script=taking.set("script", TEXT),
+    shared=taking.Described(job_words.SHARING, _sharing),
+    site_factor=taking.keep("priorities have no site factor here", INT32),
+    spank_environment=taking.keep("there are no plug-ins of nodes here", STRINGS),
 )
 _described(
     44,
-    step_id=_keep(
+    step_id=taking.keep(
         "the bridge itself gives jobs their ids",
         Record("slurm_step_id", {"sluid": TEXT, "job_id": U32, "step_het_component": U32, "step_id": TEXT}),
     ),
 )
 _described(
-    distribution=_text("distribution"),
+    distribution=taking.text("distribution"),
     time_limit=_time("time"),
     time_minimum=_time("time-min"),
-    tres_bind=_text("tres-bind"),
-    tres_freq=_keep("clock speeds are not set here"),
-    tres_per_job=_tres("gpus"),
-    tres_per_node=_tres("gres"),
-    tres_per_socket=_tres("gpus-per-socket"),
-    tres_per_task=_text("tres-per-task"),
-    user_id=_Described(TEXT, _user),
-    wait_all_nodes=_Described(BOOLEAN, lambda into, value: into.option("wait-all-nodes", str(int(value)))),
-    kill_warning_flags=_set(
+    tres_bind=taking.text("tres-bind"),
+    tres_freq=taking.keep("clock speeds are not set here"),
+    tres_per_job=taking.tres("gpus"),
+    tres_per_node=taking.tres("gres"),
+    tres_per_socket=taking.tres("gpus-per-socket"),
+    tres_per_task=taking.text("tres-per-task"),
+    user_id=taking.Described(TEXT, _user),
+    wait_all_nodes=taking.Described(BOOLEAN, lambda into, value: into.option("wait-all-nodes", str(int(value)))),
+    kill_warning_flags=taking.set(
         "signal_flags",
         flags(
             "BATCH_JOB ARRAY_TASK FULL_STEPS_ONLY FULL_JOB FEDERATION_REQUEUE HURRY OUT_OF_MEMORY NO_SIBLING_JOBS "
             "RESERVATION_JOB VERBOSE CRON_JOBS WARNING_SENT"
         ),
     ),
-    kill_warning_signal=_Described(TEXT, _signal),
-    kill_warning_delay=_Described(U16, _signal_delay),
-    current_working_directory=_set("directory", TEXT),
-    cpus_per_task=_count("cpus-per-task"),
-    minimum_cpus=_Described(INT32, _cpus_least),
-    maximum_cpus=_keep("a job gets the CPUs that its tasks need", INT32),
-    nodes=_Described(TEXT, _nodes),
-    minimum_nodes=_set("nodes_least", INT32),
-    maximum_nodes=_set("nodes_most", INT32),
-    minimum_boards_per_node=_keep(_SHAPE, INT32),
-    minimum_sockets_per_board=_keep(_SHAPE, INT32),
-    sockets_per_node=_count("sockets-per-node"),
-    threads_per_core=_count("threads-per-core"),
-    tasks_per_node=_count("ntasks-per-node"),
-    tasks_per_socket=_count("ntasks-per-socket"),
-    tasks_per_core=_count("ntasks-per-core"),
-    tasks_per_board=_keep(_SHAPE, INT32),
-    ntasks_per_tres=_count("ntasks-per-tres"),
-    minimum_cpus_per_node=_count("mincpus"),
-    memory_per_cpu=_amount("mem-per-cpu", U64),
-    memory_per_node=_amount("mem", U64),
-    temporary_disk_per_node=_count("tmp"),
-    selinux_context=_text("context"),
-    required_switches=_Described(U32, _required_switches),
-    segment_size=_count("segment", U16),
-    standard_error=_text("error"),
-    standard_input=_text("input"),
-    standard_output=_text("output"),
-    wait_for_switch=_keep("this scheduler knows no network topology", INT32),
-    wckey=_text("wckey"),
-    x11=_Described(
+    kill_warning_signal=taking.Described(TEXT, _signal),
+    kill_warning_delay=taking.Described(U16, _signal_delay),
+    current_working_directory=taking.set("directory", TEXT),
+    cpus_per_task=taking.count("cpus-per-task"),
+    minimum_cpus=taking.Described(INT32, _cpus_least),
+    maximum_cpus=taking.keep("a job gets the CPUs that its tasks need", INT32),
+    nodes=taking.Described(TEXT, _nodes),
+    minimum_nodes=taking.set("nodes_least", INT32),
+    maximum_nodes=taking.set("nodes_most", INT32),
+    minimum_boards_per_node=taking.keep(_SHAPE, INT32),
+    minimum_sockets_per_board=taking.keep(_SHAPE, INT32),
+    sockets_per_node=taking.count("sockets-per-node"),
+    threads_per_core=taking.count("threads-per-core"),
+    tasks_per_node=taking.count("ntasks-per-node"),
+    tasks_per_socket=taking.count("ntasks-per-socket"),
+    tasks_per_core=taking.count("ntasks-per-core"),
+    tasks_per_board=taking.keep(_SHAPE, INT32),
+    ntasks_per_tres=taking.count("ntasks-per-tres"),
+    minimum_cpus_per_node=taking.count("mincpus"),
+    memory_per_cpu=taking.amount("mem-per-cpu", U64),
+    memory_per_node=taking.amount("mem", U64),
+    temporary_disk_per_node=taking.count("tmp"),
+    selinux_context=taking.text("context"),
+    required_switches=taking.Described(U32, _required_switches),
+    segment_size=taking.count("segment", U16),
+    standard_error=taking.text("error"),
+    standard_input=taking.text("input"),
+    standard_output=taking.text("output"),
+    wait_for_switch=taking.keep("this scheduler knows no network topology", INT32),
+    wckey=taking.text("wckey"),
+    x11=taking.Described(
         flags("FORWARD_ALL_NODES BATCH_NODE FIRST_NODE LAST_NODE"),
         lambda into, value: into.keep(_X11, list(value)) if value else None,
     ),
-    x11_magic_cookie=_keep(_X11),
-    x11_target_host=_keep(_X11),
-    x11_target_port=_keep(_X11, INT32),
+    x11_magic_cookie=taking.keep(_X11),
+    x11_target_host=taking.keep(_X11),
+    x11_target_port=taking.keep(_X11, INT32),
 )
 
 DESCRIPTION = Record(

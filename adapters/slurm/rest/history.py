@@ -8,7 +8,8 @@ from adapters.slurm import filenames, hostlist, jobfacts, sacct_fields, sizes
 from adapters.slurm.rest import job_words, jobs
 from adapters.slurm.rest.accounts import ASSOCIATION_SHORT, TRES, Resources
 from adapters.slurm.rest.envelope import answer
-from adapters.slurm.rest.jobs import EXIT_CODE, exit_code, minutes
+from adapters.slurm.rest.job_record import EXIT_CODE
+from adapters.slurm.rest.jobs import exit_code, minutes
 from adapters.slurm.rest.shapes import (
     BOOLEAN,
     INFINITE,

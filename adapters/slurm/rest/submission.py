@@ -11,10 +11,11 @@ from adapters.slurm.occurrences import Occurrence, Rank, Refusal
 from adapters.slurm.options import BY_NAME
 from adapters.slurm.readers import Context
 from adapters.slurm.rest import description, envelope, parsing
-from adapters.slurm.rest.description import DESCRIPTION, SUBMISSION_FAILED, SUBMIT_SOURCE, Gathered
+from adapters.slurm.rest.description import DESCRIPTION
 from adapters.slurm.rest.envelope import Error, Said
 from adapters.slurm.rest.parsing import Failed
 from adapters.slurm.rest.shapes import INT32, TEXT, Json, List, Record, until
+from adapters.slurm.rest.taking import SUBMISSION_FAILED, SUBMIT_SOURCE, Gathered
 from bridge.core.errors import Refused
 from bridge.core.nodes import Site
 from bridge.core.report import Report

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from adapters.slurm.rest import accounts, cluster, diagnostics, history, jobs, kills, nodes, submission
+from adapters.slurm.rest import accounts, cluster, diagnostics, history, job_record, kills, nodes, submission
 from adapters.slurm.rest.description import DESCRIPTION
 from adapters.slurm.rest.job_words import KILL_FLAGS, SHOW_FLAGS, STATE
 from adapters.slurm.rest.paths import SWITCH, TIME, Choices, Path
@@ -113,7 +113,7 @@ _CONTROLLER = (
 
 _JOBS = (
     Path(
-        *("slurm", "GET", "jobs", "get_jobs", "all jobs that the controller remembers", jobs.JOBS_ANSWER),
+        *("slurm", "GET", "jobs", "get_jobs", "all jobs that the controller remembers", job_record.JOBS_ANSWER),
         query=Record("", {"update_time": TIME, "flags": SHOW_FLAGS}),
         query_parser="OPENAPI_JOB_INFO_QUERY",
         slash=True,
@@ -122,7 +122,7 @@ _JOBS = (
         empty=_JOBS_EMPTY,
     ),
     Path(
-        *("slurm", "GET", "jobs/state", "get_jobs_state", "states of jobs", jobs.STATES_ANSWER),
+        *("slurm", "GET", "jobs/state", "get_jobs_state", "states of jobs", job_record.STATES_ANSWER),
         query=Record("", {"job_id": TEXT}),
         query_parser="OPENAPI_JOB_STATE_QUERY",
         slash=True,
@@ -131,7 +131,7 @@ _JOBS = (
         empty={"jobs": None},
     ),
     Path(
-        *("slurm", "DELETE", "jobs", "delete_jobs", "cancel or signal jobs", jobs.KILL_MANY_ANSWER),
+        *("slurm", "DELETE", "jobs", "delete_jobs", "cancel or signal jobs", job_record.KILL_MANY_ANSWER),
         body=kills.BODY,
         slash=True,
         failure="Signal request failed",
@@ -152,7 +152,7 @@ _JOBS = (
         source="slurm_submit_batch_job()",
     ),
     Path(
-        *("slurm", "GET", "job/{job_id}", "get_job", "one job", jobs.JOBS_ANSWER),
+        *("slurm", "GET", "job/{job_id}", "get_job", "one job", job_record.JOBS_ANSWER),
         query=Record("", {"update_time": TIME, "flags": SHOW_FLAGS}),
         query_parser="OPENAPI_JOB_INFO_QUERY",
         failure="Unable to query JobId={job_id}",
@@ -160,14 +160,14 @@ _JOBS = (
         empty=_JOBS_EMPTY,
     ),
     Path(
-        *("slurm", "POST", "job/{job_id}", "post_job", "change a job", jobs.CHANGE_ANSWER),
+        *("slurm", "POST", "job/{job_id}", "post_job", "change a job", job_record.CHANGE_ANSWER),
         body=DESCRIPTION,
         failure="Job update requested failed",
         source="slurm_update_job2()",
         empty={"results": [], "job_id": "", "step_id": "", "job_submit_user_msg": ""},
     ),
     Path(
-        *("slurm", "DELETE", "job/{job_id}", "delete_job", "cancel or signal a job", jobs.KILL_ANSWER),
+        *("slurm", "DELETE", "job/{job_id}", "delete_job", "cancel or signal a job", job_record.KILL_ANSWER),
         query=Record("", {"signal": TEXT, "flags": KILL_FLAGS}),
         query_parser="OPENAPI_JOB_DELETE_QUERY",
         failure="Signal request failed",
