@@ -82,19 +82,13 @@ def reason_text(job: Job) -> str:
     return _SENTENCES.get(reason) or reason.value
 
 
-_TOLD_BY_BACKENDS = (
-    Reason.NONE,
-    Reason.RESOURCES,
-    Reason.BEGIN_TIME,
-    Reason.LAUNCH_FAILURE,
-    Reason.NODE_DOWN,
-    Reason.OUT_OF_MEMORY,
-)
+_TOLD_BY_BACKENDS = (Reason.NONE, Reason.RESOURCES, Reason.BEGIN_TIME, Reason.LAUNCH_FAILURE)
 
 
 def system_comment(job: Job) -> str:
-    """What the place where it runs, or was to run, says of it, in that place's own words."""
-    return job.reason_detail if job.reason in _TOLD_BY_BACKENDS else ""
+    """What the place where it is to run says of a job that does not run, in that place's own words. Of ends there is
+    no more than a real Slurm says: the history has the rest."""
+    return job.reason_detail if job.reason in _TOLD_BY_BACKENDS and not job.is_final else ""
 
 
 def reason_waited_for(job: Job) -> Reason:
