@@ -387,11 +387,15 @@ def _texts(caller: Caller, verb: str, results: Sequence[Result]) -> list[str]:
     return list(dict.fromkeys(text_for(caller, verb, result) for result in results if result.error is not None))
 
 
+_BY_UPDATE = frozenset({"update", "hold", "uhold", "release"})
+"""What slurmctld takes as updates of a job: of another's they are refused in other words than orders are."""
+
+
 def text_for(caller: Caller, verb: str, result: Result) -> str:
     error, job = result.error, result.job
     assert error is not None
     foreign = job is not None and job.request.uid != caller.user.uid and not caller.is_operator
-    if verb != "top" and isinstance(error, NotPermitted) and foreign:
+    if verb in _BY_UPDATE and isinstance(error, NotPermitted) and foreign:
         return errors.text_of("invalid_user_id", error.sentence)
     if verb == "resume" and error.code == "job_pending" and job is not None and job.state not in WAITING:
         return "Job is not suspended"

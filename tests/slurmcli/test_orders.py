@@ -79,6 +79,21 @@ async def test_what_is_not_running_is_neither_suspended_nor_resumed(bridge: Brid
 
 
 @pytest.mark.parametrize(
+    ("verb", "said"),
+    [
+        ("hold", "Invalid user id for job {}\nslurm_suspend error:Invalid user id\n"),
+        ("requeue", "Access/permission denied for job {}\n"),
+        ("suspend", "Access/permission denied for job {}\n"),
+        ("resume", "Access/permission denied for job {}\n"),
+    ],
+)
+async def test_anothers_job_is_left_alone(bridge: Bridge, verb: str, said: str):
+    job = await bridge.submit()
+    await bridge.start(job, ON_N1)
+    assert await _orders(bridge, verb, str(job.id), caller=BOB) == failed(said.format(job.id))
+
+
+@pytest.mark.parametrize(
     ("verb", "word", "said"),
     [
         ("hold", "{}_0", "{}_0: Job has already finished\n"),
