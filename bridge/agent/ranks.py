@@ -13,7 +13,7 @@ import signal
 import time
 from typing import Any, Dict, List, Mapping, NoReturn, Optional, Sequence
 
-from bridge.agent import cage, processes, programs, texts, user, wire
+from bridge.agent import cage, processes, programs, task_programs, texts, user, wire
 
 _DEVNULL = "/dev/null"
 
@@ -101,8 +101,12 @@ class Rank:
         if not self.is_alive:
             return
         others = [pid for pid in processes.descendants(self.pid) if _group_of(pid) != self.pid]
-        with contextlib.suppress(ProcessLookupError, PermissionError):
+        try:
             os.killpg(self.pid, number)
+        except ProcessLookupError:  # it leads no group yet
+            processes.send(self.pid, number)
+        except PermissionError:
+            pass
         for pid in others:
             processes.send(pid, number)
 
@@ -113,8 +117,8 @@ class Rank:
 
 
 def start(number: int, argv: Sequence[str], environment: Mapping[str, str], options: Mapping[str, Any]) -> Rank:
-    """`options`: chdir, umask, rlimits, append; stdin, stdout, stderr (None: a pipe; else a path); `inherited`, a
-    descriptor above 2 that stays open. Raises OSError.
+    """`options`: chdir, umask, rlimits, append, task-prolog and task-epilog (paths or nothing); stdin, stdout, stderr
+    (None: a pipe; else a path); `inherited`, a descriptor above 2 that stays open. Raises OSError.
     """
     pipes: List[int] = []
 
@@ -170,6 +174,10 @@ def _become(
     user.set_limits(options["rlimits"])
     own = {**environment, "SLURM_TASK_PID": str(os.getpid())}
     _settle_temporary(own)
+    if options.get("task-prolog"):
+        task_programs.run_prolog(options["task-prolog"], own)
+    if options.get("task-epilog"):
+        task_programs.run_under_epilog(options["task-epilog"], own)
     try:
         path = programs.find(argv[0], own)
         os.execve(path, [path, *argv[1:]], own)  # noqa: S606 — this is what a step is for

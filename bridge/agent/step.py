@@ -14,7 +14,17 @@ import socket
 import time
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from bridge.agent import step_end, step_files, step_input, step_mpi, step_output, step_request, texts, wire
+from bridge.agent import (
+    step_end,
+    step_files,
+    step_input,
+    step_mpi,
+    step_output,
+    step_programs,
+    step_request,
+    texts,
+    wire,
+)
 from bridge.agent.step_ask import Asked
 from bridge.agent.step_options import Given
 from bridge.agent.step_say import Fatal, say
@@ -67,7 +77,13 @@ class Step:
         self._open_streams()
         self._catch_signals()
         try:
-            self._launch(programs)
+            common = self._environment_of_step()
+            failed = step_programs.run("prolog", self._given, common, self._given.program)
+            self._launch(programs, common)
+            if failed:
+                say(f"error: srun prolog failed rc = {step_programs.code(failed)}. Aborting step.")
+                self._tell(f"StepId={self.name} aborted before step completely launched.")
+                self._abort()
             self._begin_input()
             limit = step_request.time_limit_seconds(self._given.values.get("time"))
             self._limit_at = time.monotonic() + limit if limit else None
@@ -79,6 +95,9 @@ class Step:
             stream.end()
         if self._ends.are_forced and not self._is_aborted:
             self._tell(f"Force Terminated StepId={self.name}")
+        failed = step_programs.run("epilog", self._given, common, self._given.program)
+        if failed:
+            say(f"error: srun epilog failed status={step_programs.code(failed)}")
         self._report_end()
         return self._mpi.abort_status or self._ends.exit_code()
 
@@ -96,21 +115,22 @@ class Step:
         self._selector.register(woken, selectors.EVENT_READ, lambda _: _drain(woken))
         self._wake = wake
 
-    def _launch(self, programs: Sequence[Sequence[str]]) -> None:
+    def _environment_of_step(self) -> Dict[str, str]:
         of_step = step_request.environment_of_step(self._given, self._environment, self._parts, self._asked.step_id)
-        common = {**self._asked.job_times, **of_step}
-        mask = os.umask(0o022)
-        os.umask(mask)
-        common["SLURM_UMASK"] = f"{mask:04o}"
+        return {**self._asked.job_times, **of_step, "SLURM_UMASK": f"{_umask():04o}"}
+
+    def _launch(self, programs: Sequence[Sequence[str]], common: Mapping[str, str]) -> None:
         directory = os.path.join(os.getcwd(), self._given.get("chdir") or "")
         message = {
             "do": "launch",
             "step_id": self._asked.step_id,
             "environment": common,
             "chdir": directory.rstrip("/") or "/",
-            "umask": mask,
+            "umask": _umask(),
             "append": self._files.appends,
             "rlimits": [],
+            "task-prolog": self._given.get("task-prolog"),
+            "task-epilog": self._given.get("task-epilog"),
             "mpi": step_mpi.launch_field(step_mpi.kind_of(self._given, self._asked.mpi), self.name, self._parts),
         }
         for node_rank, part in enumerate(self._parts):
@@ -428,6 +448,12 @@ class Step:
         with contextlib.suppress(OSError):  # the job may be ending; its records say so
             self._asked.connection.sendall(wire.control({"do": "ended", **self._ends.record()}))
             self._asked.connection.close()
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
 
 
 def _opened(path: str, flags: int, stream: str) -> int:

@@ -66,7 +66,8 @@ class Launch(Peer):
             return
         self._started = True
         self._mark = f"SLURM_STEP_ID={message['step_id']}".encode()
-        options = {"umask": int(message["umask"]), "chdir": str(message["chdir"]), "append": bool(message["append"])}
+        options: Dict[str, Any] = {name: message.get(name) for name in ("task-prolog", "task-epilog")}
+        options.update(umask=int(message["umask"]), chdir=str(message["chdir"]), append=bool(message["append"]))
         options["rlimits"] = [(str(n), int(s), int(h)) for n, s, h in message["rlimits"]]
         tasks = message["tasks"]
         memory = mpi_launchers.make_memory_folder(self.service.launch, self.service.index)
