@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable
 
-from tests.bench import commands, jobs, kubernetes, memory, slurmrest, srun_output, submissions
+from tests.bench import commands, jobs, kubernetes, kubernetes_arrays, memory, slurmrest, srun_output, submissions
 from tests.bench.figure import Figure
 from tests.cluster import ground
 
@@ -24,6 +24,8 @@ BENCHMARKS: dict[str, Callable[[], Figure]] = {
     "kube-latency": kubernetes.kube_latency,
     "kube-seen": kubernetes.kube_seen,
     "kube-requests": kubernetes.kube_requests,
+    "kube-array-run": kubernetes_arrays.kube_array_run,
+    "kube-array": kubernetes_arrays.kube_array,
     "memory": memory.memory,
     "memory-1m": memory.memory_1m,
 }

@@ -80,13 +80,12 @@ def _submissions(cluster: ground.Cluster) -> tuple[float, float]:
         spent, began = _cpu_seconds(bridge.pid), time.perf_counter()
         _sbatch_many(bridge, JOBS)
         accepted = time.perf_counter() - began
-        cluster.until(lambda: _count(cluster, jobs) >= JOBS, 300)
+        cluster.until(lambda: count(cluster, jobs) >= JOBS, 300)
         took = time.perf_counter() - began
         cpu_ms = (_cpu_seconds(bridge.pid) - spent) * 1000 / JOBS
         note(benchmark="kube-submit", accepted_per_second=round(JOBS / accepted, 1))
-        bridge.stop()
+        bridge.stop()  # for good: it would make anew what is cleared away
         _clear(cluster, bridge.namespace)
-        bridge.start()
         return JOBS / took, cpu_ms
 
 
@@ -143,7 +142,7 @@ def _objects(number: int, profile: Any) -> objects.Objects:
     return objects.make_objects(bundle.of_group(group), profile, Capabilities(), makers.AGENT, secrets.token_hex(3))
 
 
-def _count(cluster: ground.Cluster, path: str) -> int:
+def count(cluster: ground.Cluster, path: str) -> int:
     """Without their content: the API server counts."""
     answer = cluster.call("GET", f"{path}?limit=1")
     return len(answer["items"]) + int(answer["metadata"].get("remainingItemCount", 0))
@@ -156,7 +155,7 @@ def _clear(cluster: ground.Cluster, namespace: str) -> None:
     pods = f"/api/v1/namespaces/{namespace}/pods"
     cluster.call("DELETE", f"{pods}?gracePeriodSeconds=0")
     cluster.release_pods(namespace)
-    cluster.until(lambda: _count(cluster, pods) == 0, 300)
+    cluster.until(lambda: count(cluster, pods) == 0, 300)
 
 
 def _cpu_seconds(pid: int) -> float:
@@ -204,7 +203,7 @@ def _bare_latency(cluster: ground.Cluster, bridge: Bridge) -> float:
     bell = bridge.bell()
     path = f"/apis/batch/v1/namespaces/{bridge.namespace}/jobs"
     began = time.perf_counter()
-    cluster.call("POST", path, _bare_job(cluster, "bare", bell.ring, bridge))
+    cluster.call("POST", path, bare_job(cluster, "bare", bell.ring, bridge))
     bell.wait()
     took = (time.perf_counter() - began) * 1000
     cluster.call("DELETE", f"{path}/bare?propagationPolicy=Background")
@@ -212,7 +211,7 @@ def _bare_latency(cluster: ground.Cluster, bridge: Bridge) -> float:
     return took
 
 
-def _bare_job(cluster: ground.Cluster, name: str, command: str, bridge: Bridge, count: int = 1) -> dict[str, Any]:
+def bare_job(cluster: ground.Cluster, name: str, command: str, bridge: Bridge, count: int = 1) -> dict[str, Any]:
     small = {"cpu": "10m", "memory": "64Mi"}
     container = {
         "name": "c",
