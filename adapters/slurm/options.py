@@ -313,9 +313,7 @@ OPTIONS: tuple[Option, ...] = (
         ),
         environment=("SBATCH_PARTITION",),
     ),
-    Option(
-        "prefer", "", _R, readers.any_text, _C, "prefer", _NEAR, "nodes with these features are not looked for first"
-    ),
+    Option("prefer", "", _R, readers.any_text, _C, "prefer", _ACT, "nodes with these features are tried first"),
     Option("priority", "", _R, readers.plain(values.priority), _Q, "priority", _NEAR, "obeyed for operators only"),
     _keep(
         "profile",

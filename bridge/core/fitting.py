@@ -5,7 +5,7 @@ Knows nothing of the queue: which job is looked at first, and what is kept free 
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bridge.core import constraint
 from bridge.core.accounting_limits import FREE, Demand, Terms
@@ -38,6 +38,8 @@ class Candidate:
     """Limits of accounting that apply to it."""
     demand: Demand | None = None
     """What counts against them; None: nothing does."""
+    preference: Expression | None = None
+    """--prefer: tried in the place of `constraint` first."""
 
 
 @dataclass(slots=True)
@@ -100,6 +102,14 @@ def could_ever_fit(candidate: Candidate, nodes: Sequence[Node]) -> bool:
 
 def fit(candidate: Candidate, rooms: Sequence[Room], *, ignore_state: bool = False) -> tuple[Share, ...] | None:
     """Shares on these nodes for one piece, or None. Nodes in their order; those that the job names come first."""
+    if candidate.preference is not None:
+        preferred = replace(candidate, constraint=candidate.preference, preference=None)
+        if (shares := _fit(preferred, rooms, ignore_state=ignore_state)) is not None:
+            return shares
+    return _fit(candidate, rooms, ignore_state=ignore_state)
+
+
+def _fit(candidate: Candidate, rooms: Sequence[Room], *, ignore_state: bool) -> tuple[Share, ...] | None:
     size, component = candidate.size, candidate.component
     wanted = set(component.node_list)
     open_rooms = [

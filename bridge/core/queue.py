@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from bridge.core import constraint, indexset
 from bridge.core.accounting_limits import FREE, Demand, Rules, Tally, Terms, demand_of, held, job_reason
+from bridge.core.constraint import Expression
 from bridge.core.dag import Dependency, Kind
 from bridge.core.fitting import Candidate
 from bridge.core.job import ON_NODES, Job, JobKey, JobState, Share
@@ -36,7 +37,7 @@ class Prepared:
 
     revision: int
     size: Size
-    constraint: constraint.Expression | None
+    constraint: Expression | None
     licenses: tuple[tuple[str, int], ...]
     partitions: tuple[str, ...]
     """Those whose limits it keeps, in order of preference."""
@@ -45,6 +46,7 @@ class Prepared:
     terms: Terms = FREE
     demand: Demand | None = None
     """None: nothing limits it."""
+    preference: Expression | None = None
     rules: Rules | None = None
     """By which the last two were worked out."""
 
@@ -146,6 +148,7 @@ def _prepare(job: Job, site: Site, rules: Rules) -> Prepared:
         revision=job.revision,
         size=size,
         constraint=constraint.parse(component.constraint) if component.constraint else None,
+        preference=constraint.parse(component.prefer) if component.prefer else None,
         licenses=_licenses(job),
         partitions=usable,
         limit=limit,
@@ -225,6 +228,7 @@ def _candidate(
         reservation=job.request.reservation,
         terms=prepared.terms,
         demand=prepared.demand,
+        preference=prepared.preference,
     )
 
 

@@ -23,7 +23,11 @@ FIRST = Partition("first", "local", ("n1", "n2"), priority_tier=2)
 
 def a_candidate(number: int = 1, limit: int = 600, partition: Partition = MAIN, **fields: object) -> Candidate:
     keys = fields.pop("keys", (JobKey(number),))
-    rest = {k: fields.pop(k) for k in ("priority", "nice", "licenses", "constraint", "partitions") if k in fields}
+    rest = {
+        k: fields.pop(k)
+        for k in ("priority", "nice", "licenses", "constraint", "preference", "partitions")
+        if k in fields
+    }
     component = Component(**fields)
     rest.setdefault("partitions", (partition.name,))
     return Candidate(
@@ -109,6 +113,12 @@ class TestRoom:
     def test_features_decide(self):
         nodes = (a_node("n1", features=("old",)), a_node("n2", features=("new",)))
         assert placed(plan([a_candidate(1, constraint=constraint.parse("new"))], nodes=nodes)) == {1: [("n2", 1, 1)]}
+
+    def test_a_preference_is_tried_before_the_constraint_and_given_up(self):
+        nodes = [a_node("n1", features=("old",)), a_node("n2", features=("new",))]
+        wish = {"preference": constraint.parse("new"), "constraint": constraint.parse("old")}
+        assert placed(plan([a_candidate(1, **wish)], nodes=nodes)) == {1: [("n2", 1, 1)]}
+        assert placed(plan([a_candidate(1, **wish)], nodes=nodes[:1])) == {1: [("n1", 1, 1)]}
 
     def test_alternatives_in_brackets_hold_for_all_nodes_together(self):
         nodes = (a_node("n1", features=("a",)), a_node("n2", features=("b",)), a_node("n3", features=("b",)))
