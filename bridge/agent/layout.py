@@ -55,6 +55,8 @@ class Wish:
     memory_per_node_mib: Optional[int] = None
     memory_per_cpu_mib: Optional[int] = None
     """None or 0: it takes none from others."""
+    is_one_a_node: bool = False
+    """However many tasks were asked for."""
     arbitrary: Tuple[str, ...] = ()
     """One name a task, for -m arbitrary."""
 
@@ -117,6 +119,8 @@ class Allocation:
         if wish.arbitrary:
             return self._place_as_listed(wish)
         nodes, tasks = self._nodes(wish)
+        if wish.is_one_a_node:
+            tasks = len(nodes)
         room = [self._room(wish, node) for node in nodes]
         ranks = distribution.ranks(tasks, room, wish.distribution, plane_size=wish.plane_size, is_packed=wish.is_packed)
         return self._parts(wish, nodes, ranks)

@@ -68,6 +68,7 @@ def make_wish(given: Given, environment: Mapping[str, str]) -> Tuple[layout.Wish
         exact=cpus is not None or ((given.has("exact") or given.has("exclusive")) and not given.has("whole")),
         overlap=given.has("overlap") or is_launcher,
         overcommit=given.has("overcommit") or is_launcher,
+        is_one_a_node=is_launcher,
         arbitrary=arbitrary,
         **_memory(given),
     )

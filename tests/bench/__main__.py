@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable
 
-from tests.bench import commands, jobs, kubernetes, kubernetes_arrays, memory, slurmrest, srun_output, submissions
+from tests.bench import commands, jobs, kubernetes, kubernetes_arrays, memory, mpi, slurmrest, srun_output, submissions
 from tests.bench.figure import Figure
 from tests.cluster import ground
 
@@ -20,6 +20,7 @@ BENCHMARKS: dict[str, Callable[[], Figure]] = {
     "latency": jobs.latency,
     "array": jobs.array,
     "srun-output": srun_output.srun_output,
+    "mpi-start": mpi.mpi_start,
     "kube-submit": kubernetes.kube_submit,
     "kube-latency": kubernetes.kube_latency,
     "kube-seen": kubernetes.kube_seen,
