@@ -20,7 +20,7 @@ from bridge.core.reservations import Reservation
 FOREVER = float("inf")
 
 RESERVED = "May be reserved for other job"
-"""Detail of NODES_NOT_AVAILABLE where a job names nodes that a reservation keeps, or is not the first to wait."""
+"""Detail of NODES_NOT_AVAILABLE unless a job is the first in its partition to want more nodes than are up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +108,9 @@ def plan(
             if not headed.isdisjoint(candidate.partitions):
                 found = _behind(found)
             elif found[0] is Reason.NODES_NOT_AVAILABLE:
-                found = found if is_first else _behind(found)
-                lacking.update(candidate.partitions)
+                if found[1] != RESERVED:
+                    found = found if is_first else _behind(found)
+                    lacking.update(candidate.partitions)
             elif found[0] is Reason.RESOURCES:
                 at_shares = board.reserve(candidate, by_name)
                 if at_shares is not None:
@@ -344,18 +345,14 @@ class _Board:
                 return Reason.NODES_NOT_AVAILABLE, ""
         if sum(room.node.cpus for room in usable) < candidate.size.cpus:
             return Reason.PARTITION_CONFIG, ""
-        away = [room.node.name for room in usable if room.node.state is not NodeState.UP]
-        wanted = [room for room in usable if room.node.name in candidate.component.node_list]
-        if candidate.component.node_list and any(room.node.state is not NodeState.UP for room in wanted):
-            return Reason.NODES_NOT_AVAILABLE, ",".join(
-                room.node.name for room in wanted if room.node.state is not NodeState.UP
-            )
-        if (
-            away
-            and fitting.fit(
-                candidate, [fitting.empty_room(room.node) for room in usable if room.node.state is NodeState.UP]
-            )
-            is None
+        up = [room for room in usable if room.node.state is NodeState.UP]
+        if len(up) == len(usable):
+            return Reason.RESOURCES, ""
+        if len(up) < (candidate.component.nodes_min or 1):
+            return Reason.NODES_NOT_AVAILABLE, ",".join(room.node.name for room in usable if room not in up)
+        wanted = set(candidate.component.node_list)
+        if not wanted <= {room.node.name for room in up} or (
+            fitting.fit(candidate, [fitting.empty_room(room.node) for room in up]) is None
         ):
-            return Reason.NODES_NOT_AVAILABLE, ",".join(away)
+            return Reason.NODES_NOT_AVAILABLE, RESERVED
         return Reason.RESOURCES, ""

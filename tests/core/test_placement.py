@@ -239,6 +239,19 @@ class TestOrder:
             JobKey(4): (Reason.PRIORITY, ""),
         }
 
+    def test_which_nodes_are_away_is_told_to_who_wants_more_than_are_up_not_to_who_wants_others(self):
+        nodes = (a_node("n1", cpus=4), a_node("n2", cpus=4, state=NodeState.DRAIN))
+        named, many, wide = (
+            a_candidate(1, node_list=("n2",)),
+            a_candidate(2, tasks=5),
+            a_candidate(3, nodes_min=2, tasks=2),
+        )
+        assert plan([named, many, wide], nodes=nodes).reasons == {
+            JobKey(1): (Reason.NODES_NOT_AVAILABLE, RESERVED),
+            JobKey(2): (Reason.NODES_NOT_AVAILABLE, RESERVED),
+            JobKey(3): (Reason.NODES_NOT_AVAILABLE, "n2"),
+        }
+
     def test_a_job_that_no_node_can_ever_hold_keeps_nobody_waiting(self):
         found = plan([a_candidate(1, memory_per_node_mib=10**6), a_candidate(2, tasks=99), a_candidate(3)])
         assert (placed(found), found.reasons) == (
