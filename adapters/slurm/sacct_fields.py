@@ -27,6 +27,17 @@ class Row:
         return self.step is None and not self.is_batch
 
     @property
+    def ended_at(self) -> float | None:
+        """A step whose end nobody saw ended with its job."""
+        if self.step is not None and self.step.ended_at is not None:
+            return self.step.ended_at
+        return self.job.ended_at if self.step is None or self.job.is_final else None
+
+    @property
+    def step_was_killed(self) -> bool:
+        return self.step is not None and (self.step.signal != 0 or (self.step.ended_at is None and self.job.is_final))
+
+    @property
     def cpu_seconds(self) -> tuple[float, float]:
         """(user, system). What a job used is told with all of its steps; the batch script's share is the rest."""
         if self.step is not None:
@@ -220,10 +231,10 @@ def _placed(row: Row) -> str:
 def state(row: Row) -> str:
     job = row.job
     if row.step is not None:
-        if row.step.ended_at is None:
+        if row.ended_at is None:
             return "RUNNING"
-        if row.step.signal:
-            return "CANCELLED"
+        if row.step_was_killed:
+            return "OUT_OF_MEMORY" if _was_out_of_memory(row) else "CANCELLED"
         return "FAILED" if row.step.exit_status else "COMPLETED"
     if row.is_batch:
         return _batch_state(job)
@@ -232,6 +243,16 @@ def state(row: Row) -> str:
     if job.state in (JobState.CONFIGURING, JobState.COMPLETING):
         return "RUNNING"
     return JobState.PENDING.value if job.state in WAITING else job.state.value
+
+
+def _was_out_of_memory(row: Row) -> bool:
+    """The limit is one of the whole job, so that all steps that still ran went with it."""
+    end = row.job.end
+    return (
+        end is not None
+        and end.cause == "out_of_memory"
+        and (row.step is None or row.step.signal in (0, signal.SIGKILL))
+    )
 
 
 def _batch_state(job: Job) -> str:
@@ -251,8 +272,12 @@ _RAW_STATUS_ONE = frozenset({JobState.NODE_FAIL, JobState.DEADLINE})
 
 def exit_code(row: Row) -> str:
     """The job's own code is 0:0 when it was ended from outside; the batch row keeps what the script left."""
+    if row.step is not None and row.step_was_killed:
+        return (
+            "0:125" if _was_out_of_memory(row) else f"{row.step.exit_status}:{row.step.signal or int(signal.SIGKILL)}"
+        )
     if row.step is not None:
-        return f"{row.step.exit_status}:{row.step.signal}"
+        return f"{row.step.exit_status}:0"
     if row.is_batch:
         if row.job.state is JobState.NODE_FAIL:
             return ""
@@ -274,13 +299,13 @@ def _started(row: Row) -> float | None:
 
 
 def _ended(row: Row) -> float | None:
-    return row.job.ended_at if row.step is None else row.step.ended_at
+    return row.ended_at
 
 
 def _elapsed(row: Row, now: float) -> float:
     if row.step is None:
         return jobfacts.run_seconds(row.job, now)
-    end = row.step.ended_at if row.step.ended_at is not None else now
+    end = row.ended_at if row.ended_at is not None else now
     return max(0.0, int(end) - int(row.step.started_at))
 
 
@@ -409,7 +434,7 @@ def _usage() -> dict[str, Callable[[Row], str]]:
 
     def cpu_time(row: Row, share: int) -> str:
         """Of what has ended, in whole seconds."""
-        has_ended = row.job.end is not None if row.step is None else row.step.ended_at is not None
+        has_ended = row.job.end is not None if row.step is None else row.ended_at is not None
         return durations.long(int(sum(row.cpu_seconds) / share)) if has_ended and not row.is_job else ""
 
     def of_a_task(row: Row) -> str:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import selectors
+import signal
 import socket
+import time
 from typing import Any, Callable, Dict, NoReturn, Optional
 
 from bridge.agent import cage, launch, lines, mpi_launchers, namespaces, stepd, user
@@ -46,6 +48,8 @@ class Steps:
         self._pid: Optional[int] = None
         self._channel: Optional[lines.Lines] = None
         self._records = 0
+        self._open: Dict[int, Dict[str, Any]] = {}
+        """Records of steps that have not ended, by their number."""
         self._next_step_id = 0
         """A service that takes over from a dead one goes on counting."""
         self._began_at: Optional[int] = None
@@ -100,8 +104,15 @@ class Steps:
             channel = self._channel
             self._hear(channel)
             self._let_go(channel)
+        self._end_what_is_open()
         self._wait_for_first()
         return True
+
+    def _end_what_is_open(self) -> None:
+        """A service that was killed told no ends; its tasks went with it."""
+        now = time.time()
+        for fields in list(self._open.values()):
+            self._keep({**fields, "ended_at": now, "signal": int(signal.SIGKILL)})
 
     def _let_go(self, channel: lines.Lines) -> None:
         self._unwatch(channel)
@@ -132,7 +143,15 @@ class Steps:
         self._records += 1
         if self._records > _MOST_RECORDS or len(repr(fields)) > _MOST_RECORD_BYTES:
             return
-        self._next_step_id = max(self._next_step_id, int(fields["step_id"] or 0) + 1)
+        self._keep(fields)
+
+    def _keep(self, fields: Dict[str, Any]) -> None:
+        number = int(fields["step_id"])
+        if fields["ended_at"] is None:
+            self._open[number] = fields
+        else:
+            self._open.pop(number, None)
+        self._next_step_id = max(self._next_step_id, number + 1)
         self.worst_exit_status = max(self.worst_exit_status, min(255, int(fields["exit_status"] or 0)))
         self.on_record(fields)
 

@@ -86,6 +86,14 @@ def test_a_job_over_its_memory_is_out_of_memory(each_bridge: Bridge) -> None:
     assert each_bridge.ends_as(job) == "OUT_OF_MEMORY 0:125"
 
 
+def test_a_step_that_ate_the_memory_ends_with_its_job(each_bridge: Bridge) -> None:
+    eater = "import mmap; m = mmap.mmap(-1, 400 << 20); m.write(b'x' * (400 << 20)); input()"
+    job = each_bridge.sbatch("--mem=60M", script=f'#!/bin/bash\nsrun python3 -c "{eater}" < <(sleep 300)\n')
+    assert each_bridge.ends_as(job) == "OUT_OF_MEMORY 0:125"
+    *_, step = each_bridge.ok("sacct", "-n", "-P", "-j", str(job), "-o", "jobid,state,exitcode,end").splitlines()
+    assert step.startswith(f"{job}.0|OUT_OF_MEMORY|0:125|20"), step
+
+
 def test_the_highest_status_of_the_steps_is_kept_beside_the_script_s_own(each_bridge: Bridge) -> None:
     job = each_bridge.sbatch("-n2", script="#!/bin/bash\nsrun -n1 sh -c 'exit 9' 2>/dev/null\nsrun -n2 true\nexit 1\n")
     assert each_bridge.ends_as(job) == "FAILED 1:0"

@@ -48,6 +48,8 @@ srun sh -c 'echo next is $SLURM_STEP_ID'
         "left 137",
         "next is 1",
     ]
+    rows = each_bridge.ok("sacct", "-n", "-P", "-j", str(job), "-o", "jobid,state,exitcode").splitlines()
+    assert rows[2:] == [f"{job}.0|CANCELLED|0:9", f"{job}.1|COMPLETED|0:0"]
 
 
 @pytest.mark.parametrize("node", [0, 1])

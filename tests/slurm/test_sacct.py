@@ -125,7 +125,7 @@ def test_steps_follow_their_job():
         "123456.batch|batch|FAILED|1:0|\n"
         "123456.0|sh|FAILED|2:0|\n"
         "123456.1|sh|CANCELLED|0:9|\n"
-        "123456.2|sh|RUNNING|0:0|\n"
+        "123456.2|sh|CANCELLED|0:9|\n"
     )
 
 
@@ -225,6 +225,17 @@ def test_usage_as_amounts_tells_of_tasks_what_was_measured():
         "|".join(["cpu=00:00:01,mem=2048K"] * 4 + ["00:00:01"]),
         "cpu=00:00:03|cpu=00:00:01|mem=1024K||",
     ]
+
+
+def test_a_step_whose_end_nobody_saw_ended_with_its_job():
+    fields = ("-n", "-P", "-j", "123456", "-o", "jobid,state,exitcode,elapsed")
+    steps = [Step(JobKey(123456), started_at=NOON + 1, ended_at=None)]
+    lost = text_of([a_done_job(end=End(exit_status=1), ended_at=NOON + 5)], *fields, steps=steps)
+    assert lost.splitlines()[2] == "123456.0|CANCELLED|0:9|00:00:04"
+    eaten = text_of([a_done_job(end=End(cause="out_of_memory"), ended_at=NOON + 5)], *fields, steps=steps)
+    assert eaten.splitlines()[2] == "123456.0|OUT_OF_MEMORY|0:125|00:00:04"
+    running = text_of([a_done_job(state=JobState.RUNNING, end=None, ended_at=None)], *fields, steps=steps)
+    assert running.splitlines()[2].startswith("123456.0|RUNNING|0:0|")
 
 
 def test_every_field_prints():

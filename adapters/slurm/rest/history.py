@@ -333,7 +333,7 @@ def _step(row: Row, look: Look) -> dict[str, Any]:
     share = one.nodes[0]
     if step is not None:
         nodes, tasks, cpus, name = list(step.node_list), step.tasks, step.cpus, str(step.step_id)
-        began, ended = step.started_at, step.ended_at
+        began, ended = step.started_at, row.ended_at
         peak_kib = step.max_rss_kib
         memory = 0
     else:

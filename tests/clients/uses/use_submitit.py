@@ -89,7 +89,7 @@ def a_function(folder: Path) -> None:
     job = executor(folder, slurm_partition="main").submit(add, 5, 7)
     assert job.result() == 12
     assert job.done()
-    assert state_of(job) == "COMPLETED"
+    wait_for_state(job, "COMPLETED")  # the result is there a little before
     assert "adding 5 and 7" in (job.stdout() or "")
     assert job.exception() is None
 
