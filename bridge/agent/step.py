@@ -125,6 +125,7 @@ class Step:
             "do": "launch",
             "step_id": self._asked.step_id,
             "environment": common,
+            "exports_all": step_request.exports_all(self._given),
             "chdir": directory.rstrip("/") or "/",
             "umask": _umask(),
             "append": self._files.appends,

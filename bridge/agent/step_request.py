@@ -87,6 +87,10 @@ def exported(given: Given, environment: Mapping[str, str]) -> Dict[str, str]:
     return kept
 
 
+def exports_all(given: Given) -> bool:
+    return "ALL" in (word.upper() for word in _comma_words(given.get("export") or "ALL"))
+
+
 def _comma_words(text: str) -> List[str]:
     """Commas within quotes do not split."""
     words, word, quote = [], "", ""
@@ -203,7 +207,7 @@ _TOLD_AS_GIVEN = (
 def _of_options(given: Given, *, is_one_a_node: bool) -> Dict[str, str]:
     distribution, _, plane = (given.get("distribution") or ("cyclic" if is_one_a_node else "block")).partition("=")
     found = {"SLURM_DISTRIBUTION": distribution}
-    if "ALL" in (word.upper() for word in _comma_words(given.get("export") or "ALL")):
+    if exports_all(given):
         found["SRUN_DEBUG"] = str(3 + given.verbose - given.has("quiet"))
     if plane:
         found["SLURM_DIST_PLANESIZE"] = plane

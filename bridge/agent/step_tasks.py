@@ -74,7 +74,8 @@ class Launch(Peer):
         common = step_environment.of_job(self.service.launch, message["environment"], tasks[0]["argv"] if tasks else ())
         for task in tasks:
             environment = {**common, **self.service.environment_of_node, **task["environment"]}
-            mpi_launchers.complete(environment, memory)
+            if message.get("exports_all", True):
+                mpi_launchers.complete(environment, memory)
             files = {name: task.get(name) for name in ("stdin", "stdout", "stderr")}
             number = int(task["rank"])
             try:

@@ -17,6 +17,7 @@ OURS_ALONE = {
     "BRIDGE_KEY_FILE": "what srun proves itself with",
     "BRIDGE_SOCKET": "where the commands find the bridge",
     "BRIDGE_TOKEN_FILE": "what the commands prove themselves with",
+    "OMPI_MCA_btl_vader_backing_directory": "several nodes of a job are one host: their ranks must not share memory",
     "SLURM_MEM_PER_CPU": "a partition's default memory is as good as --mem-per-cpu for us where srun's own was emptied",
 }
 THEIRS_ALONE = {
@@ -25,14 +26,6 @@ THEIRS_ALONE = {
     "SLURM_JOB_QOS": "the tests' bridge has no QOS",
     "SLURM_REST_SOCKET": "of the submitter's shell",
     "SLURM_REST_URL": "of the submitter's shell",
-    **dict.fromkeys(
-        (
-            *("HYDRA_BOOTSTRAP", "HYDRA_LAUNCHER_EXTRA_ARGS"),
-            *("I_MPI_HYDRA_BOOTSTRAP", "I_MPI_HYDRA_BOOTSTRAP_EXEC_EXTRA_ARGS"),
-            *("OMPI_MCA_plm_slurm_args", "PRTE_MCA_plm_slurm_args"),
-        ),
-        "mpirun would start its daemons by srun --external-launcher, which is not built",
-    ),
 }
 OTHER_VALUES = {
     *("BRIDGE_AGENT", "BRIDGE_KEY_FILE", "HOME", "LOGNAME", "PATH", "PWD", "USER", "_"),
