@@ -300,7 +300,11 @@ def _or_none(text: str) -> str | None:
 
 def _time_limit(draft: _Draft, value: str) -> None:
     if value[:1] in ("+", "-") and value not in ("-1", "-1.0"):
-        seconds = values.time_limit(value[1:])
+        seconds, now = values.time_limit(value[1:]), draft.job.time_limit_seconds
+        if value[0] == "-" and seconds > now:
+            figures = f"({seconds // 60} > {(now + 59) // 60})"
+            said = f"scontrol: error: TimeLimit decrement larger than current time limit {figures}\n"
+            raise BadSetting(said)
         draft.limits["time_limit_delta_seconds"] = seconds if value[0] == "+" else -seconds
     else:
         draft.limits["time_limit_seconds"] = values.time_limit(value)

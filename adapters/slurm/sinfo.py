@@ -324,9 +324,7 @@ def _number(text: str) -> int:
 _TEXTS = {
     "usage": USAGE,
     "help": HELP,
-    "helpformat": squeue_help.columns_of_four(
-        [f"%{letter}" for letter in "SaVYcOCLdfbeGgBmoAFnNDhPRMIpEirsXztTZlHuUvw"]
-    ),
+    "helpformat": squeue_help.letters_of_eight("SaVYcOCLdfbeGGgBmoAFnNDhPRMIpEirsXztTZlHuUvw"),
     "helpFormat": squeue_help.columns_of_four(list(sinfo_columns.NAMES)),
     "helpstate": "".join(f"{name}\n" for name in node_states.NAMES),
 }

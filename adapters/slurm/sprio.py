@@ -198,5 +198,5 @@ def _weights() -> dict[str, Column[Job]]:
 _TEXTS = {
     "help": HELP,
     "usage": USAGE,
-    "helpformat": squeue_help.columns_of_four([f"%{letter}" for letter in "aAbBcfFijJnNopPrSqQuyYtT"]),
+    "helpformat": squeue_help.letters_of_eight("aAbBcfFijJnNopPrSqQuyYtT"),
 }

@@ -59,6 +59,12 @@ _NAMES_TEXT = (
 _NAMES = tuple(_NAMES_TEXT.split())
 
 
+def letters_of_eight(letters: Sequence[str]) -> str:
+    """Codes of -o in rows of eight, as the --helpformat texts have them."""
+    rows = [letters[at : at + 8] for at in range(0, len(letters), 8)]
+    return "".join("".join(f"%{letter:<5}" for letter in row) + "\n" for row in rows)
+
+
 def columns_of_four(words: Sequence[str]) -> str:
     """Names in rows of four, as the --helpformat texts have them."""
     rows = [words[at : at + 4] for at in range(0, len(words), 4)]
@@ -68,7 +74,7 @@ def columns_of_four(words: Sequence[str]) -> str:
 TEXTS = {
     "usage": USAGE,
     "help": _HELP,
-    "helpformat": columns_of_four([f"%{letter}" for letter in _LETTERS.split()]),
+    "helpformat": letters_of_eight(_LETTERS.split()),
     "helpFormat": columns_of_four(_NAMES),
     "helpstate": "".join(f"{name}\n" for name in states.QUEUE_NAMES),
 }

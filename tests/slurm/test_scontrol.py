@@ -550,6 +550,10 @@ def test_cpus_are_counted_in_tasks():
     [
         ("TimeLimit=x", "scontrol: error: Invalid TimeLimit value\n"),
         ("MailType=BOGUS", "Invalid MailType: BOGUS\n"),
+        (
+            "TimeLimit-=300",
+            "scontrol: error: TimeLimit decrement larger than current time limit (300 > 30)\n",
+        ),
         ("Priority=x", "scontrol: error: Invalid Priority value: x\n"),
         ("Clusters=x", "Unspecified error for job {}\n"),
         ("StartTime=zz", "Invalid time specification (pos=0): zz\nNo changes specified\n"),

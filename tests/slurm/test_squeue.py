@@ -489,3 +489,11 @@ def test_five_thousand_waiting_jobs_are_listed_in_40_ms():
         squeue.render(query, jobs, a_view())
         took.append(time.perf_counter() - begin)
     assert min(took) < 1  # 0.02 s on an idle machine; work that grows with the square would take minutes
+
+
+def test_the_letters_of_formats_stand_in_rows_of_eight():
+    told = squeue.read(["--helpformat"], {}, ASKER)
+    assert isinstance(told, Answer)
+    lines = told.stdout.splitlines()
+    assert lines[0] == "%a    %F    %K    %B    %o    %k    %O    %I    "
+    assert lines[-1] == "%u    %w    %Z    "
