@@ -151,9 +151,9 @@ def count(cluster: ground.Cluster, path: str) -> int:
 def _clear(cluster: ground.Cluster, namespace: str) -> None:
     """All at once; one by one it takes minutes."""
     for path in (f"/apis/batch/v1/namespaces/{namespace}/jobs", f"/api/v1/namespaces/{namespace}/secrets"):
-        cluster.call("DELETE", f"{path}?propagationPolicy=Background")
+        cluster.call("DELETE", f"{path}?propagationPolicy=Background", seconds=300)
     pods = f"/api/v1/namespaces/{namespace}/pods"
-    cluster.call("DELETE", f"{pods}?gracePeriodSeconds=0")
+    cluster.call("DELETE", f"{pods}?gracePeriodSeconds=0", seconds=300)
     cluster.release_pods(namespace)
     cluster.until(lambda: count(cluster, pods) == 0, 300)
 

@@ -95,12 +95,19 @@ class Cluster:
 
     # ── the API ───────────────────────────────────────────────────────────────────────────────────
 
-    def call(self, method: str, path: str, body: Json | None = None, content_type: str = "application/json") -> Json:
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Json | None = None,
+        content_type: str = "application/json",
+        seconds: float = 30.0,
+    ) -> Json:
         """As administrator. Raises urllib.error.HTTPError."""
         data = None if body is None else json.dumps(body).encode()
         headers = {"Authorization": "Bearer admin-token", "Content-Type": content_type}
         request = urllib.request.Request(API + path, data, headers, method=method)
-        with urllib.request.urlopen(request, context=self._context, timeout=30) as answer:
+        with urllib.request.urlopen(request, context=self._context, timeout=seconds) as answer:
             found: Json = json.load(answer)
             return found
 

@@ -97,6 +97,8 @@ def _is_within(wanted: Any, found: Any) -> bool:
     """Everything that we said is still there: a field whose feature is off would have been dropped in silence."""
     if isinstance(wanted, dict):
         return isinstance(found, dict) and all(_is_within(value, found.get(key)) for key, value in wanted.items())
+    if isinstance(wanted, list) and not wanted:
+        return not found  # an empty list is left out
     if isinstance(wanted, list):
         return isinstance(found, list) and len(found) >= len(wanted) and all(map(_is_within, wanted, found))
     return _plain(wanted) == _plain(found)
@@ -104,5 +106,5 @@ def _is_within(wanted: Any, found: Any) -> bool:
 
 def _plain(value: Any) -> Any:
     """The API server writes quantities in its shortest form, and leaves out what is false."""
-    same = {"4096Mi": "4Gi", "1000m": "1", False: None}
+    same = {"4096Mi": "4Gi", "2048Mi": "2Gi", "1000m": "1", False: None}
     return same.get(value, value) if isinstance(value, str | bool) else value
