@@ -22,6 +22,8 @@ WIDEST = 10_000
 class Column(Generic[Row]):
     title: str
     value: Callable[[Row], str]
+    is_cut: bool = True
+    """Whether a width too small cuts the value; times are always whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +99,8 @@ def compile_letters(
             bad.append(letter)
             template.append(_literal("%" + piece))
             continue
-        cells.append(Cell(column, width, right, suffix))
-        template.append(_directive(width, right) + _literal(suffix))
+        cells.append(Cell(_without_cut_absence(column, width), width, right, suffix))
+        template.append(_directive(width, right, is_cut=column.is_cut) + _literal(suffix))
     return Printer("".join(template), tuple(cells)), bad
 
 
@@ -131,16 +133,31 @@ def compile_names(text: str, names: Mapping[str, Column[Row]]) -> tuple[Printer[
         elif colon:
             right, width, letter, rest_of_suffix = _split_letter(rest)
             suffix = letter + rest_of_suffix
-        cells.append(Cell(column, width, right, suffix))
-        template.append(_directive(width, right) + _literal(suffix))
+        cells.append(Cell(_without_cut_absence(column, width), width, right, suffix))
+        template.append(_directive(width, right, is_cut=column.is_cut) + _literal(suffix))
     return Printer("".join(template), tuple(cells)), bad
 
 
-def _directive(width: int, right: bool) -> str:
+def _directive(width: int, right: bool, *, is_cut: bool) -> str:
     """`%18.18s`: padded and cut to the width."""
     if width == 0:
         return "%s"
-    return f"%{'' if right else '-'}{width}.{width}s"
+    return f"%{'' if right else '-'}{width}{f'.{width}' if is_cut else ''}s"
+
+
+ABSENT = "(null)"
+
+
+def _without_cut_absence(column: Column[Row], width: int) -> Column[Row]:
+    """`(null)` stands whole or not at all: C's printf has it so, by which Slurm prints."""
+    if not 0 < width < len(ABSENT):
+        return column
+
+    def shown(row: Row) -> str:
+        text = column.value(row)
+        return "" if text == ABSENT else text
+
+    return Column(column.title, shown, column.is_cut)
 
 
 def _literal(text: str) -> str:

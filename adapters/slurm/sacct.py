@@ -191,7 +191,9 @@ def _fatal(text: str) -> Answer:
 def _fields(line: Read, environ: Mapping[str, str]) -> tuple[sacct_fields.Chosen, ...] | Answer:
     if line.has("long") and line.has("format"):
         return _fatal("Options -o(--format) and -l(--long) are mutually exclusive. Please remove one and retry.")
-    texts = [BRIEF_FIELDS if name == "brief" else value or "" for name, value in line.given if name in _CHOOSE_FIELDS]
+    texts = [value or "" for name, value in line.given if name == "format"]
+    if line.has("brief"):  # its fields come last, wherever it stood
+        texts.append(BRIEF_FIELDS)
     if line.has("long"):
         texts.append(sacct_fields.LONG)
     if not texts:
@@ -206,9 +208,6 @@ def _fields(line: Read, environ: Mapping[str, str]) -> tuple[sacct_fields.Chosen
         chosen += found
     last = {one.name: one for one in chosen}  # a field named twice has one width, the last that was given
     return tuple(last[one.name] for one in chosen)
-
-
-_CHOOSE_FIELDS = frozenset({"format", "brief"})
 
 
 def _read_jobs(
@@ -448,5 +447,8 @@ def _cell(chosen: sacct_fields.Chosen, text: str) -> str:
 
 def _fitted(chosen: sacct_fields.Chosen, text: str, width: int) -> str:
     if len(text) > width and chosen.name not in sacct_fields.NEVER_CUT:
-        text = text[: width - 1] + "+" if width > 0 else ""
+        if chosen.name in sacct_fields.PLAINLY_CUT:
+            text = text[:width]
+        else:
+            text = text[: width - 1] + "+" if width > 0 else ""
     return (text.ljust(width) if chosen.left else text.rjust(width)) + " "

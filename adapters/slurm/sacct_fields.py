@@ -96,8 +96,11 @@ LONG = (
 
 _LEFT = frozenset({"JobID", "JobIDRaw", "DBIndex"})
 
-NEVER_CUT = frozenset({"Elapsed", "CPUTime", "Suspended", "Planned", "AllocCPUS", "NCPUS"})
+NEVER_CUT = frozenset({"Elapsed", "CPUTime", "Suspended", "Planned", "AllocCPUS", "NCPUS", "UID", "GID"})
 """Fields that 25.11 prints whole even where they are wider than their column."""
+
+PLAINLY_CUT = frozenset({"Start", "End", "Submit", "Eligible"})
+"""Fields that are cut without a mark of it."""
 
 _WIDEST = 10_000
 

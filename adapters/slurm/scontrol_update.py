@@ -49,7 +49,7 @@ def read(words: Sequence[str]) -> Update | Answer:
         return Answer(stderr="too few arguments for update keyword\n", exit_code=1)
     resets = any(word.lower() == "resetaccruetime" for word in words)
     """Ages count for nothing here, so that there is nothing to set back."""
-    words = [word for word in words if word.lower() != "resetaccruetime"]
+    words = _with_id([word for word in words if word.lower() != "resetaccruetime"])
     pairs = [(name.rstrip("+-"), _signed(name, value)) for name, _, value in (word.partition("=") for word in words)]
     names = {name.lower() for name, _ in pairs}
     if names & {"nodename", "node", "nodes", "nodenames"}:
@@ -74,10 +74,8 @@ def read(words: Sequence[str]) -> Update | Answer:
         setting = _find(name)
         if setting is None:
             return _refused(_UNSUPPORTED.format(f"{name}={value}"))
-        if setting == "NumNodes" and not _is_node_count(value):
-            return Answer(
-                stderr=f'scontrol: error: "{value}" is not a valid node count\n'
-            )  # an exit code of 0, as there
+        if setting == "NumNodes" and (wrong := _wrong_with_node_count(value)):
+            return Answer(stderr=f"scontrol: error: {wrong}\n")  # an exit code of 0, as there
         settings.append((setting, value))
     if not settings:
         return Answer() if resets else _refused("No changes specified\n")
@@ -87,12 +85,12 @@ def read(words: Sequence[str]) -> Update | Answer:
     return Update(targets, job_name, tuple(settings))
 
 
-def _is_node_count(text: str) -> bool:
+def _wrong_with_node_count(text: str) -> str | None:
     try:
         values.node_count(text)
-    except values.BadValue:
-        return False
-    return True
+    except values.BadValue as bad:
+        return bad.lines("nodes")[0]
+    return None
 
 
 def _signed(name: str, value: str) -> str:
@@ -108,6 +106,17 @@ _NOTHING_CHANGES = frozenset({"userid"})
 """Narrows down the jobs of a name in Slurm; of a job that is named by its id it says nothing."""
 
 _JOB_WORDS = frozenset({"job", "jobid", "jobs"})
+
+
+def _with_id(words: Sequence[str]) -> list[str]:
+    """`job 12` is JobId=12."""
+    joined: list[str] = []
+    for word in words:
+        if joined and joined[-1].lower() in _JOB_WORDS:
+            joined[-1] = f"JobId={word}"
+        else:
+            joined.append(word)
+    return joined
 
 
 def _find(name: str) -> str | None:
@@ -301,6 +310,8 @@ def _or_none(text: str) -> str | None:
 def _time_limit(draft: _Draft, value: str) -> None:
     if value[:1] in ("+", "-") and value not in ("-1", "-1.0"):
         seconds, now = values.time_limit(value[1:]), draft.job.time_limit_seconds
+        if now >= UNLIMITED_SECONDS:
+            raise BadSetting("scontrol: error: Cannot increment/decrement TimeLimit when set to UNLIMITED.\n")
         if value[0] == "-" and seconds > now:
             figures = f"({seconds // 60} > {(now + 59) // 60})"
             said = f"scontrol: error: TimeLimit decrement larger than current time limit {figures}\n"
@@ -343,10 +354,7 @@ def _time_min(draft: _Draft, value: str) -> None:
 
 
 def _nodes(draft: _Draft, value: str) -> None:
-    try:
-        wanted = values.node_count(value)
-    except values.BadValue as bad:
-        raise BadSetting(f'scontrol: error: "{value}" is not a valid node count\n') from bad
+    wanted = values.node_count(value)
     if draft.has_started and wanted.least == (wanted.most or wanted.least):
         if wanted.least != len(draft.job.nodes):
             raise BadSetting(_NOT_SUPPORTED)  # no job is made larger or smaller here
@@ -495,6 +503,12 @@ def _flag(text: str) -> bool:
     return text.lower() not in ("0", "no", "n", "false")
 
 
+def _requeue(draft: _Draft, value: str) -> None:
+    if value not in ("0", "1"):
+        raise BadSetting(f"scontrol: error: Invalid Requeue value: {value}\n")
+    draft.request["requeue"] = value == "1"
+
+
 def _words(text: str) -> tuple[str, ...]:
     return tuple(word for word in text.split(",") if word)
 
@@ -550,7 +564,7 @@ _SETTINGS: dict[str, Callable[[_Draft, str], None]] = {
     "Priority": _priority,
     "QOS": _request("qos", _or_none),
     "ReqNodeList": _node_list,
-    "Requeue": _request("requeue", _flag),
+    "Requeue": _requeue,
     "ReservationName": _request("reservation", _or_none),
     "StartTime": _begin,
     "StdErr": _file("stderr"),

@@ -271,7 +271,7 @@ def _read_output(
         header="noheader" not in values,
         dated="long" in values,
         start="start" in values,
-        states=frozenset({JobState.PENDING}) if "start" in values else query.states,
+        states=frozenset({JobState.PENDING}) if "start" in values and "states" not in values else query.states,
         letters=letters,
         long_names=names,
         sort="S" if "start" in values and "sort" not in values else sort,

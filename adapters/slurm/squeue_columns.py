@@ -9,14 +9,13 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from adapters.slurm import durations, hostlist, jobfacts, sizes, states
-from adapters.slurm.columns import Column
+from adapters.slurm.columns import ABSENT, Column
 from bridge.core import forecast
 from bridge.core.accounting import Association, Book
 from bridge.core.job import WAITING, Job, JobKey
 from bridge.core.nodes import Site
 from bridge.core.request import UNLIMITED_SECONDS
 
-_ABSENT = "(null)"
 _NO_REASONS: Mapping[JobKey, str] = MappingProxyType({})
 
 
@@ -79,6 +78,7 @@ class _Entry:
     """As in `squeue --helpFormat`."""
     title: str
     value: Callable[[Job], str]
+    is_cut: bool = True
 
 
 def node_list(job: Job) -> str:
@@ -146,29 +146,29 @@ def _entries(view: View, reasons: Mapping[JobKey, str]) -> list[_Entry]:
         return sizes.tres_text(size(job).tres)
 
     return [
-        _Entry("a", ("Account",), "ACCOUNT", lambda j: j.request.account or _ABSENT),
+        _Entry("a", ("Account",), "ACCOUNT", lambda j: j.request.account or ABSENT),
         _Entry("b", ("tres-per-node", "Gres"), "TRES_PER_NODE", per_node),
         _Entry("c", ("MinCPUs",), "MIN_CPUS", lambda j: str(size(j).cpus_per_node_min)),
         _Entry("d", ("MinTmpDisk",), "MIN_TMP_DISK", disk),
         _Entry("e", ("EndTime",), "END_TIME", ends),
-        _Entry("f", ("Feature",), "FEATURES", lambda j: j.request.component.constraint or _ABSENT),
+        _Entry("f", ("Feature",), "FEATURES", lambda j: j.request.component.constraint or ABSENT),
         _Entry("g", ("GroupName",), "GROUP", lambda j: view.group_of(j.request.gid)),
         _Entry("h", ("OverSubscribe",), "OVER_SUBSCRIBE", jobfacts.oversubscribe),
         _Entry("i", ("JobArrayId",), "JOBID", lambda j: jobfacts.display_id(j, length)),
         _Entry("j", ("Name",), "NAME", lambda j: j.request.name),
-        _Entry("k", ("Comment",), "COMMENT", lambda j: j.request.comment or _ABSENT),
+        _Entry("k", ("Comment",), "COMMENT", lambda j: j.request.comment or ABSENT),
         _Entry("l", ("TimeLimit",), "TIME_LIMIT", lambda j: durations.short_limit(j.time_limit_seconds)),
         _Entry("m", ("MinMemory",), "MIN_MEMORY", minimum_memory),
         _Entry("n", ("ReqNodes",), "REQ_NODES", lambda j: hostlist.compress(list(j.request.component.node_list))),
-        _Entry("o", ("Command",), "COMMAND", lambda j: j.request.program.command or _ABSENT),
+        _Entry("o", ("Command",), "COMMAND", lambda j: j.request.program.command or ABSENT),
         _Entry("p", ("Priority",), "PRIORITY", lambda j: f"{j.priority / 2**32:.14f}"),
         _Entry("q", ("QOS",), "QOS", lambda j: j.request.qos or "normal"),
         _Entry("r", ("Reason",), "REASON", reason),
         _Entry("s", ("SLUID",), "SLUID", lambda j: f"s{j.id:014X}"),
         _Entry("t", ("StateCompact",), "ST", lambda j: states.COMPACT[j.state]),
         _Entry("u", ("UserName",), "USER", lambda j: j.request.user),
-        _Entry("v", ("Reservation",), "RESERVATION", lambda j: j.request.reservation or _ABSENT),
-        _Entry("w", ("WCKey",), "WCKEY", lambda j: j.request.wckey or _ABSENT),
+        _Entry("v", ("Reservation",), "RESERVATION", lambda j: j.request.reservation or ABSENT),
+        _Entry("w", ("WCKey",), "WCKEY", lambda j: j.request.wckey or ABSENT),
         _Entry("x", ("ExcNodes",), "EXC_NODES", lambda j: hostlist.compress(list(j.request.component.exclude))),
         _Entry("y", ("Nice",), "NICE", lambda j: str(j.request.nice)),
         _Entry("z", ("SCT",), "S:C:T", lambda j: ":".join(geometry(v) for v in sizes.geometry(j.request.component))),
@@ -176,7 +176,7 @@ def _entries(view: View, reasons: Mapping[JobKey, str]) -> list[_Entry]:
         _Entry("B", ("BatchHost",), "EXEC_HOST", batch_host),
         _Entry("C", ("NumCPUs",), "CPUS", lambda j: str(size(j).cpus)),
         _Entry("D", ("NumNodes",), "NODES", lambda j: str(sizes.node_count(j, site, view.fleet))),
-        _Entry("E", ("Dependency",), "DEPENDENCY", lambda j: j.dependency_text or _ABSENT),
+        _Entry("E", ("Dependency",), "DEPENDENCY", lambda j: j.dependency_text or ABSENT),
         _Entry("F", ("ArrayJobId",), "ARRAY_JOB_ID", lambda j: str(jobfacts.base_id(j))),
         _Entry("G", ("GroupId",), "GROUP", lambda j: str(j.request.gid)),
         _Entry("H", ("Sockets",), "SOCKETS_PER_NODE", lambda j: geometry(sizes.geometry(j.request.component)[0])),
@@ -185,8 +185,8 @@ def _entries(view: View, reasons: Mapping[JobKey, str]) -> list[_Entry]:
         _Entry(
             "K", ("ArrayTaskId",), "ARRAY_TASK_ID", lambda j: jobfacts.task_expression(j, expression_length) or "N/A"
         ),
-        _Entry("L", ("TimeLeft",), "TIME_LEFT", lambda j: jobfacts.time_left(j, now)),
-        _Entry("M", ("TimeUsed",), "TIME", lambda j: durations.short(jobfacts.run_seconds(j, now))),
+        _Entry("L", ("TimeLeft",), "TIME_LEFT", lambda j: jobfacts.time_left(j, now), is_cut=False),
+        _Entry("M", ("TimeUsed",), "TIME", lambda j: durations.short(jobfacts.run_seconds(j, now)), is_cut=False),
         _Entry("N", ("NodeList",), "NODELIST", node_list),
         _Entry("O", ("Contiguous",), "CONTIGUOUS", _constant("0")),
         _Entry("P", ("Partition",), "PARTITION", lambda j: jobfacts.partition_text(j, site)),
@@ -196,13 +196,13 @@ def _entries(view: View, reasons: Mapping[JobKey, str]) -> list[_Entry]:
         _Entry("T", ("State",), "STATE", lambda j: j.state.value),
         _Entry("U", ("UserId",), "UID", lambda j: str(j.request.uid)),
         _Entry("V", ("SubmitTime",), "SUBMIT_TIME", lambda j: clock.stamp(j.submitted_at)),
-        _Entry("W", ("Licenses",), "LICENSES", lambda j: j.request.component.licenses or _ABSENT),
+        _Entry("W", ("Licenses",), "LICENSES", lambda j: j.request.component.licenses or ABSENT),
         _Entry("X", ("CoreSpec",), "CORE_SPEC", _constant("N/A")),
-        _Entry("Y", ("SchedNodes",), "SCHEDNODES", lambda j: view.scheduled_nodes(j) or _ABSENT),
+        _Entry("Y", ("SchedNodes",), "SCHEDNODES", lambda j: view.scheduled_nodes(j) or ABSENT),
         _Entry("Z", ("WorkDir",), "WORK_DIR", lambda j: j.request.working_directory),
         _Entry("", ("AccrueTime",), "ACCRUE_TIME", lambda j: clock.stamp(jobfacts.eligible_at(j))),
         _Entry("", ("EligibleTime",), "ELIGIBLE_TIME", lambda j: clock.stamp(jobfacts.eligible_at(j))),
-        _Entry("", ("AllocNodes",), "ALLOC_NODES", lambda j: j.request.submit_host or _ABSENT),
+        _Entry("", ("AllocNodes",), "ALLOC_NODES", lambda j: j.request.submit_host or ABSENT),
         _Entry("", ("AllocSID",), "ALLOC_SID", _constant("0")),
         _Entry("", ("AssocId",), "ASSOC_ID", _constant("0")),
         _Entry("", ("BatchFlag",), "BATCH_FLAG", _constant("1")),
@@ -228,7 +228,7 @@ def _entries(view: View, reasons: Mapping[JobKey, str]) -> list[_Entry]:
             "",
             ("LicensesAlloc",),
             "LICENSES_ALLOC",
-            lambda j: (j.request.component.licenses if j.nodes else None) or _ABSENT,
+            lambda j: (j.request.component.licenses if j.nodes else None) or ABSENT,
         ),
         _Entry("", ("MaxCPUs",), "MAX_CPUS", lambda j: str(size(j).cpus)),
         _Entry("", ("MaxNodes",), "MAX_NODES", lambda j: str(size(j).nodes_max)),
@@ -246,32 +246,32 @@ def _entries(view: View, reasons: Mapping[JobKey, str]) -> list[_Entry]:
         _Entry("", ("PendingTime",), "PENDING_TIME", pending_seconds),
         _Entry("", ("PreemptTime",), "PREEMPT_TIME", _constant("N/A")),
         _Entry("", ("ResizeTime",), "RESIZE_TIME", _constant("N/A")),
-        _Entry("", ("Prefer",), "PREFER", lambda j: j.request.component.prefer or _ABSENT),
+        _Entry("", ("Prefer",), "PREFER", lambda j: j.request.component.prefer or ABSENT),
         _Entry("", ("Profile",), "PROFILE", _constant("NotSet")),
         _Entry("", ("Reboot",), "REBOOT", _constant("0")),
         _Entry("", ("ReqSwitch",), "REQ_SWITCH", _constant("0")),
         _Entry("", ("Requeue",), "REQUEUE", lambda j: "0" if j.request.requeue is False else "1"),
         _Entry("", ("RestartCnt",), "RESTART_COUNT", lambda j: str(j.restarts)),
-        _Entry("", ("StdErr",), "STDERR", lambda j: jobfacts.output_pattern(j, j.request.files.stderr) or _ABSENT),
+        _Entry("", ("StdErr",), "STDERR", lambda j: jobfacts.output_pattern(j, j.request.files.stderr) or ABSENT),
         _Entry("", ("StdIn",), "STDIN", lambda j: j.request.files.stdin or "/dev/null"),
         _Entry("", ("StdOut",), "STDOUT", jobfacts.standard_output_pattern),
-        _Entry("", ("system_comment",), "SYSTEM_COMMENT", lambda j: jobfacts.system_comment(j) or _ABSENT),
+        _Entry("", ("system_comment",), "SYSTEM_COMMENT", lambda j: jobfacts.system_comment(j) or ABSENT),
         _Entry("", ("Wait4Switch",), "WAIT4SWITCH", _constant("0:00")),
         *(_Entry("", (name,), title, _constant(text)) for name, title, text in _NOT_OF_THIS_SITE),
     ]
 
 
 _NOT_OF_THIS_SITE = (
-    ("admin_comment", "ADMIN_COMMENT", _ABSENT),
+    ("admin_comment", "ADMIN_COMMENT", ABSENT),
     ("BoardsPerNode", "BOARDS_PER_NODE", "0"),
-    ("BurstBuffer", "BURST_BUFFER", _ABSENT),
-    ("BurstBufferState", "BURST_BUFFER_STATE", _ABSENT),
-    ("ClusterFeature", "CLUSTER_FEATURES", _ABSENT),
-    ("Container", "CONTAINER", _ABSENT),
-    ("ContainerId", "CONTAINERID", _ABSENT),
+    ("BurstBuffer", "BURST_BUFFER", ABSENT),
+    ("BurstBufferState", "BURST_BUFFER_STATE", ABSENT),
+    ("ClusterFeature", "CLUSTER_FEATURES", ABSENT),
+    ("Container", "CONTAINER", ABSENT),
+    ("ContainerId", "CONTAINERID", ABSENT),
     ("CronJob", "CRON_JOB", "No"),
-    ("MCSLabel", "MCSLABEL", _ABSENT),
-    ("Network", "NETWORK", _ABSENT),
+    ("MCSLabel", "MCSLABEL", ABSENT),
+    ("Network", "NETWORK", ABSENT),
     ("Origin", "ORIGIN", "NA"),
     ("OriginRaw", "ORIGIN_RAW", "NA"),
     ("SegmentSize", "SEGMENT_SIZE", "N/A"),
@@ -305,7 +305,7 @@ def make(view: View, reasons: Mapping[JobKey, str] = _NO_REASONS) -> Columns:
     by_letter: dict[str, Column[Job]] = {}
     by_name: dict[str, Column[Job]] = {}
     for entry in _entries(view, reasons):
-        column = Column(entry.title, entry.value)
+        column = Column(entry.title, entry.value, entry.is_cut)
         if entry.letter:
             by_letter[entry.letter] = column
         for name in entry.names:

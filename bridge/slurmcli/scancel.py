@@ -10,7 +10,7 @@ from adapters.slurm.selectors import Selected
 from bridge.backends.port import Target
 from bridge.core.errors import NotFound
 from bridge.core.indexset import IndexSet
-from bridge.core.job import Job, JobKey
+from bridge.core.job import WAITING, Job, JobKey
 from bridge.core.users import Caller
 from bridge.service.terms import Result, Selector
 from bridge.slurmcli.wire import Call, Reply
@@ -121,8 +121,12 @@ async def _act(world: World, caller: Caller, order: scancel.Order, items: Sequen
         results = await world.service.cancel(caller, [item.selector for item in items])
     else:
         to: Target = "batch" if order.batch else "all" if order.full else "steps"
-        number = order.signal_number if order.signal_number is not None else 9
+        number = order.signal_number if order.signal_number is not None else signal.SIGKILL
         results = await world.service.signal(caller, [item.selector for item in items], number, to)
+        if number == signal.SIGKILL:  # which ends what waits, whoever of the job was to get it
+            waiting = [one.selector for one in results if one.job is not None and one.job.state in WAITING]
+            results = [one for one in results if one.selector not in waiting]
+            results += await world.service.cancel(caller, waiting)
     for item in items:
         mine = [result for result in results if result.selector == item.selector]
         for code, sentence in _failures(mine):

@@ -52,6 +52,19 @@ def test_any_format_prints(text):
         assert len(printer.lines([1, 2])) == 2
 
 
+def test_what_is_absent_stands_whole_or_not_at_all():
+    letters = {"k": Column("COMMENT", lambda row: "(null)")}
+    [line] = compile_letters("%5k|%6k|%k", letters)[0].lines([0])
+    assert line == "     |(null)|(null)"
+    [named] = compile_names("comment:3,comment:8", {"comment": letters["k"]})[0].lines([0])
+    assert named == "   (null)  "
+
+
+def test_a_time_is_never_cut():
+    letters = {"L": Column("TIME_LEFT", lambda row: "30:00", is_cut=False)}
+    assert compile_letters("%.3L|%-9L", letters)[0].lines([0]) == ["30:00|%-9L"]
+
+
 def test_a_width_from_outside_does_not_fill_the_memory():
     printer, _ = compile_letters("%999999999999i", LETTERS)
     assert len(printer.lines([1])[0]) <= 10_000

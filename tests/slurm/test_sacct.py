@@ -91,6 +91,7 @@ def test_no_job_leaves_the_header():
             "JobID             State ExitCode \n------------ ---------- -------- \n"
             "123456        COMPLETED      0:0 \n123456.batch  COMPLETED      0:0 \n",
         ),
+        (["-b", "-n", "-X", "-o", "uid%2,end%3"], "1001 202 123456        COMPLETED      0:0 \n"),
         (["-P", "--delimiter=;", "-o", "jobid,partition"], "JobID;Partition\n123456;main\n123456.batch;\n"),
         (["-X", "-n", "-o", "jobid%20,state%20"], "              123456            COMPLETED \n"),
     ],

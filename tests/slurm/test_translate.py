@@ -3,7 +3,10 @@
 import json
 
 from adapters.slurm import translate
+from adapters.slurm.foreseen import Foreseen
 from tests.slurm.calls import parsed
+
+NO_GROUP = Foreseen(None, "no node is known")
 
 SCRIPT = """#!/bin/sh
 #SBATCH -J train -N2 --mem=8G
@@ -13,7 +16,7 @@ SCRIPT = """#!/bin/sh
 
 def test_the_text():
     found = parsed("--gres=gpu:2", script=SCRIPT)
-    assert translate.render(found.report, found.request) == (
+    assert translate.render(found.report, found.request, NO_GROUP) == (
         "Directives\n"
         "  job.sh:2      -J train          acted on  the job's name\n"
         "  job.sh:2      -N2               acted on  so many nodes, all at once\n"
@@ -40,19 +43,21 @@ def test_the_text():
         "  nodes_min            2\n"
         "  memory_per_node_mib  8192\n"
         "  gres_per_node        name gpu, count 2\n"
+        "Group\n"
+        "  none: no node is known\n"
     )
 
 
 def test_control_characters_are_shown_as_such():
     found = parsed("-J", "a\x1b[2Jb\n")
-    shown = translate.render(found.report, found.request)
+    shown = translate.render(found.report, found.request, NO_GROUP)
     assert "\x1b" not in shown
     assert "a\\x1b[2Jb\\n" in shown
 
 
 def test_the_json_holds_report_warnings_and_request():
     found = parsed(script=SCRIPT)
-    told = json.loads(json.dumps(translate.to_json(found.report, found.request)))
+    told = json.loads(json.dumps(translate.to_json(found.report, found.request, NO_GROUP)))
     assert told["report"][0] == {
         "text": "-J train",
         "source": "job.sh:2",
@@ -63,4 +68,5 @@ def test_the_json_holds_report_warnings_and_request():
     assert told["warnings"] == [
         "job.sh:3: --output=$HOME/x: sbatch expands no variables; write %u, %j, %x or a plain path"
     ]
+    assert (told["group"], told["no_group_because"]) == (None, "no node is known")
     assert told["request"]["components"] == [{"nodes_min": 2, "memory_per_node_mib": 8192}]

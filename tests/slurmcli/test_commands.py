@@ -8,6 +8,7 @@ from bridge.core import dag
 from bridge.core.errors import Refused
 from bridge.core.events import Began, Placed
 from bridge.core.job import End, JobKey, Share
+from bridge.core.request import UNLIMITED_SECONDS
 from bridge.slurmcli.wire import Reply
 from tests.builders import NOON
 from tests.slurm.views import SITE
@@ -102,6 +103,12 @@ async def test_scancel_ends_a_waiting_job(bridge: Bridge):
         f"scancel: error: Kill job error on job id {job.id}: Job/step already completing or completed\n",
         0,
     )
+
+
+async def test_scancel_of_the_batch_shell_ends_a_job_that_waits(bridge: Bridge):
+    job = await bridge.submit(hold=True)
+    assert await bridge.run("scancel", "-b", str(job.id)) == Reply()
+    assert (await bridge.run("squeue", "-h", "-t", "all", "-o", "%T")).stdout == "CANCELLED\n"
 
 
 async def test_scancel_of_anothers_job(bridge: Bridge):
@@ -292,6 +299,35 @@ async def test_scontrol_update(bridge: Bridge):
     assert await bridge.run(*update, "Bogus=1") == failed(
         "Update of this parameter is not supported: Bogus=1\nRequest aborted\n"
     )
+
+
+async def test_scontrol_update_names_a_job_in_two_words(bridge: Bridge):
+    job = await bridge.submit(hold=True)
+    assert await bridge.run("scontrol", "update", "job", str(job.id), "Comment=hi") == Reply()
+    assert (await bridge.run("squeue", "-h", "-o", "%k")).stdout == "hi\n"
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("Requeue=x", "Invalid Requeue value: x"),
+        ("TimeLimit=+5", "Cannot increment/decrement TimeLimit when set to UNLIMITED."),
+    ],
+)
+async def test_scontrol_update_with_a_bad_value(bridge: Bridge, setting: str, said: str):
+    job = await bridge.submit(hold=True, time_limit_seconds=UNLIMITED_SECONDS)
+    assert await bridge.run("scontrol", "update", f"job={job.id}", setting) == failed(f"scontrol: error: {said}\n")
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [("2-1", "Maximum node count 1 is less than minimum node count 2"), ("x", '"x" is not a valid node count')],
+)
+async def test_scontrol_update_with_a_bad_number_of_nodes_changes_nothing(bridge: Bridge, count: str, said: str):
+    job = await bridge.submit(hold=True)
+    words = ("scontrol", "update", f"job={job.id}", "Comment=hi", f"NumNodes={count}")
+    assert await bridge.run(*words) == failed(f"scontrol: error: {said}\n", 0)
+    assert await bridge.out("squeue", "-h", "-o", "%k") == "(null)\n"
 
 
 async def test_scontrol_update_of_a_running_job(bridge: Bridge):
