@@ -58,6 +58,7 @@ class PmixRanks(mpi_ranks.MpiRanks):
         cage.close_all_but(0, 1, 2)
         python = next(filter(os.path.exists, ("/usr/bin/python3", "/usr/local/bin/python3")), sys.executable)
         kept = {name: environment[name] for name in _FOR_LIBRARIES if name in environment}
+        kept["PMIX_MCA_psec"] = "native"  # a program's libpmix need not know munge, nor an image have its service
         os.execve(python, [python, "-I", "-S", "-E", _PROGRAM], kept)  # noqa: S606
 
     def when_ready(self, start: Callable[[], None]) -> None:

@@ -69,6 +69,7 @@ def test_ranks_find_their_server_and_nothing_is_left_of_it(four_nodes):
     ran = four_nodes.srun("--mpi=pmix", "-N1", "-n1", "env")
     found = dict(line.split("=", 1) for line in ran.out.splitlines() if "=" in line)
     assert (found["PMIX_RANK"], found["SLURM_MPI_TYPE"]) == ("0", "pmix")
+    assert found["PMIX_SECURITY_MODE"] == "native"
     assert found["PMIX_NAMESPACE"] == f"12.{found['SLURM_STEP_ID']}"
     assert found["SLURM_PMIX_MAPPING_SERV"] == "(vector,(0,1,1))"
     assert not Path(found["PMIX_SERVER_TMPDIR"]).exists()
