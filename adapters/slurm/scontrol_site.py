@@ -183,13 +183,13 @@ def _value(full: str, value: str, operation: str, word: str, clock: Clock, endin
         case "flags":
             return operation, _flags(value, ending)
         case "nodes":
-            return operation, value if value.upper() == "ALL" else _nodes(value)
+            return operation, value if value.upper() == "ALL" else expanded(value)
         case "partitionname" | "features":
             return value or None
     return operation, tuple(part for part in value.split(",") if part)
 
 
-def _nodes(value: str) -> tuple[str, ...]:
+def expanded(value: str) -> tuple[str, ...]:
     try:
         return tuple(hostlist.expand(value))
     except ValueError:
@@ -220,6 +220,15 @@ def _check_whole(settings: Mapping[str, object]) -> None:
             "scontrol: error: Either Users/Groups, AllowedPartitions, QOS and/or Accounts must be specified.  "
             f"{ending}\n"
         )
+
+
+def missing(order: ReservationOrder) -> str:
+    """What a new one lacks, in a sentence; empty: nothing."""
+    try:
+        _check_whole(order.settings)
+    except _Bad as bad:
+        return str(bad).strip().removeprefix("scontrol: error: ")
+    return ""
 
 
 def applied(one: Reservation, settings: Mapping[str, object]) -> tuple[Reservation, int | None, bool]:
@@ -397,7 +406,7 @@ def _partition_field(full: str, value: str, word: str) -> dict[str, object]:
                 raise _Bad(f"scontrol: error: Invalid input {word}\n") from bad
             return {key: None if seconds >= UNLIMITED_SECONDS else seconds}
         case "nodes":
-            return {"nodes": _nodes(value) if value else ()}
+            return {"nodes": expanded(value) if value else ()}
         case "state":
             state = next((one for one in _STATES if lower and one.lower() == lower), None)
             if state is None:

@@ -26,7 +26,7 @@ from bridge.identity.peer import Peer
 from bridge.identity.people import People, group_name
 from bridge.identity.tokens import NotAuthenticated
 from bridge.service.service import Service
-from bridge.slurmrest import accounting, book, cluster, jobs, queries
+from bridge.slurmrest import accounting, book, cluster, jobs, queries, reservations
 from bridge.slurmrest.asking import Ask, Handler, NotModified, Reply, World
 from bridge.slurmrest.counters import Counters
 
@@ -100,6 +100,7 @@ def make(inner: App, service: Service, gate: Gate, people: People, *, host: str 
         **cluster.handlers(world, counters),
         **accounting.handlers(world),
         **book.handlers(world),
+        **reservations.handlers(world),
     }
     return SlurmRest(inner, gate, world, handlers, counters, inner_prefixes=OTHERS)
 

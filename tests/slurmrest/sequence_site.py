@@ -270,6 +270,50 @@ def writing_the_book(one: Play) -> None:
     one.ask("nothing is left", "GET", f"{DB}/associations/?account=rb")
 
 
+def writing_reservations(one: Play) -> None:
+    url = f"{V44}/reservation"
+
+    def put(label: str, body: Any, *, as_root: bool = True) -> None:
+        one.ask(label, "POST", url, body, as_root=as_root)
+
+    whole: dict[str, Any] = {
+        "name": "rx",
+        "start_time": {"set": True, "number": 2000000000},
+        "duration": {"set": True, "number": 60},
+        "users": ["root"],
+        "node_list": ["n3"],
+        "flags": ["IGNORE_JOBS"],
+    }
+    put("by a plain user", whole, as_root=False)
+    put("a reservation", whole)
+    one.ask("it", "GET", f"{url}/rx")
+    put("shorter", {"name": "rx", "duration": {"set": True, "number": 30}})
+    one.ask("it, shorter", "GET", f"{url}/rx")
+    put("another's user", {"name": "rx", "users": ["nosuchuser"]})
+    for label, change in (
+        ("over another", {}),
+        ("on no node", {"node_list": ["zork"]}),
+        ("without a start", {"start_time": None}),
+        ("without an end", {"duration": None}),
+        ("for nobody", {"users": None}),
+        ("on nothing", {"node_list": None}),
+        ("with an unknown flag", {"flags": ["ZORK"]}),
+        ("without a name", {"name": None}),
+    ):
+        put(label, {name: value for name, value in {**whole, "name": "ry", **change}.items() if value is not None})
+    put("nothing", "")
+    put("names for lists", {**whole, "name": "ry", "users": "root", "node_list": "n4"})
+    one.ask("several", "POST", f"{V44}/reservations/", {"reservations": []}, as_root=True)
+    one.ask("several that are none", "POST", f"{V44}/reservations/", {}, as_root=True)
+    by_number = {**whole, "name": "rz", "node_count": {"set": True, "number": 1}, "partition": "short"}
+    del by_number["node_list"]
+    one.ask("by number", "POST", f"{V44}/reservations/", {"reservations": [by_number]}, as_root=True)
+    one.ask("deleted by a plain user", "DELETE", f"{url}/rx")
+    for name in ("rx", "rx", "ry", "rz", "zork"):
+        one.ask(f"{name} deleted", "DELETE", f"{url}/{name}", as_root=True)
+    one.ask("none is left", "GET", f"{V44}/reservations/")
+
+
 SUBJECTS: Mapping[str, Callable[[Play], None]] = {
     "who asks": who_asks,
     "kinds of content": kinds_of_content,
@@ -278,5 +322,6 @@ SUBJECTS: Mapping[str, Callable[[Play], None]] = {
     "history": history,
     "the book": the_book,
     "writing the book": writing_the_book,
+    "reservations": writing_reservations,
     "nodes": nodes,  # last: what was down is not asked at once
 }

@@ -188,6 +188,35 @@ class TestPartitions:
             }
             assert (one["start_time"], one["end_time"]) == (a_number(4_000_000_000), a_number(4_000_003_600))
 
+    @in_loop
+    async def test_a_reservation_is_created_changed_and_deleted_by_operators(self, url: str) -> None:
+        async with a_world(url) as world:
+            whole = {
+                "name": "r1",
+                "start_time": {"set": True, "number": 4_000_000_000},
+                "duration": {"set": True, "number": 60},
+                "users": ["alice"],
+                "node_list": ["n1"],
+            }
+            status, told = await world.call("POST", f"{V44}/reservation", whole, user=ALICE)
+            assert (status, told["errors"][0]["error_number"]) == (500, 2010)
+            status, told = await world.call("POST", f"{V44}/reservation", whole, user=ROOT)
+            assert (status, [one["name"] for one in told["reservations"]]) == (200, ["r1"])
+            longer = {"reservations": [{"name": "r1", "duration": 120, "flags": ["IGNORE_JOBS"]}]}
+            assert (await world.call("POST", f"{V44}/reservations/", longer, user=ROOT))[0] == 200
+            _, told = await world.call("GET", f"{V44}/reservation/r1")
+            [one] = told["reservations"]
+            assert (one["end_time"]["number"], one["users"], one["flags"]) == (
+                *(4_000_007_200, "alice"),
+                ["IGNORE_JOBS", "SPEC_NODES"],
+            )
+            status, told = await world.call("POST", f"{V44}/reservation", {"name": "r2"}, user=ROOT)
+            assert (status, told["errors"][0]["error_number"]) == (500, 2053)
+            for expected in (200, 500):
+                assert (await world.call("DELETE", f"{V44}/reservation/r1", user=ROOT))[0] == expected
+            assert (await world.call("GET", f"{V44}/reservations/"))[1]["reservations"] == []
+            assert (await world.call("POST", "/slurm/v0.0.42/reservation", whole, user=ROOT))[0] == 404
+
 
 class TestAccounting:
     @in_loop

@@ -2,7 +2,17 @@
 
 from collections.abc import Mapping
 
-from adapters.slurm.rest import accounts, cluster, diagnostics, history, job_record, kills, nodes, submission
+from adapters.slurm.rest import (
+    accounts,
+    cluster,
+    diagnostics,
+    history,
+    job_record,
+    kills,
+    nodes,
+    reservations,
+    submission,
+)
 from adapters.slurm.rest.description import DESCRIPTION
 from adapters.slurm.rest.job_words import KILL_FLAGS, SHOW_FLAGS, STATE
 from adapters.slurm.rest.paths import SWITCH, TIME, Choices, Path
@@ -80,6 +90,27 @@ _CONTROLLER = (
         query_parser="OPENAPI_RESERVATION_QUERY",
         failure="Unable to query reservations",
         source="slurm_load_reservations()",
+    ),
+    Path(
+        *("slurm", "POST", "reservation", "post_reservation", "create or change a reservation", reservations.ANSWER),
+        body=reservations.DESCRIPTION,
+        since=43,
+        failure="Error in reservation",
+        source="_mod_reservation",
+    ),
+    Path(
+        *("slurm", "POST", "reservations", "post_reservations", "create or change reservations", reservations.ANSWER),
+        body=reservations.BODY,
+        since=43,
+        slash=True,
+        failure="Error in reservations",
+        source="_mod_reservation",
+    ),
+    Path(
+        *("slurm", "DELETE", "reservation/{reservation_name}", "delete_reservation", "delete a reservation"),
+        cluster.PLAIN_ANSWER,
+        failure="Error deleting reservation {reservation_name}",
+        source="slurm_delete_reservation",
     ),
     Path(
         *("slurm", "GET", "licenses", "get_licenses", "licences and their use", nodes.LICENSES_ANSWER),
