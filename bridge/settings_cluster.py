@@ -275,6 +275,9 @@ def _site(root: Table, partitions: tuple[Partition, ...]) -> Site:
         max_array_size=table.count("max_array_size", usual.max_array_size, 1, 4_000_001),
         max_script_bytes=table.count("max_script_bytes", usual.max_script_bytes, 1, 64 << 20),
         kill_wait_seconds=table.count("kill_wait_seconds", usual.kill_wait_seconds, 0, 65533),
+        accounting_interval_seconds=table.count(
+            "accounting_interval_seconds", usual.accounting_interval_seconds, 0, 65533
+        ),
         mpi_default=table.choice("mpi_default", usual.mpi_default, ("none", "pmi2", "pmix")),
         job_requeue=table.boolean("job_requeue", usual.job_requeue),
         kill_invalid_depend=table.boolean("kill_invalid_depend", usual.kill_invalid_depend),

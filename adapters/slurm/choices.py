@@ -147,6 +147,15 @@ def acctg_freq(text: str) -> str:
     return text
 
 
+def is_sampled_too_rarely(text: str, at_most_seconds: int) -> bool:
+    """Whether --acctg-freq asks that tasks are looked at less often than the site wants, or never (0)."""
+    for part in text.split(","):
+        kind, equals, number = part.partition("=")
+        if (kind.lower() if equals else "task") == "task" and at_most_seconds and part:
+            return not 0 < int((number if equals else kind)[:9]) <= at_most_seconds
+    return False
+
+
 _CPU_SPEEDS = ("low", "medium", "high", "highm1")
 _GOVERNORS = ("conservative", "ondemand", "performance", "powersave", "userspace", "schedutil")
 

@@ -53,6 +53,7 @@ ERRORS: dict[str, tuple[int, str]] = {
     "environment_missing": (2127, "Environment is missing in job"),
     "preemption_off": (2179, "Preemption is required but is disabled on this system"),
     "not_supported": (2036, "Requested operation not supported on this system"),
+    "invalid_acctg_freq": (4003, "Invalid accounting frequency requested"),
     "unavailable": (1800, "Unable to contact slurm controller (connect failure)"),
 }
 

@@ -13,6 +13,7 @@ from typing import Any
 from adapters.slurm import (
     answer,
     assembly,
+    choices,
     directives,
     errors,
     export,
@@ -261,6 +262,7 @@ def _finish(
         exported = assembly.environment_of(chosen, call.environ)
         if "export" in chosen.special and (complaint := export.complaint(chosen.special["export"].text)):
             said += f"sbatch: error: {complaint}\n"
+        _check_acctg_freq(chosen, site)
         request = assembly.request_of(
             chosen, components, exported, program, name, site.max_array_size, _submitted(call, chosen), call.user
         )
@@ -280,6 +282,13 @@ def _finish(
         clusters=str(parsed["clusters"].value) if "clusters" in parsed else None,
         exit_error=exit_error,
     )
+
+
+def _check_acctg_freq(chosen: Chosen, site: Site) -> None:
+    asked = chosen.recorded.get("acctg-freq")
+    if asked is not None and choices.is_sampled_too_rarely(asked.text or "", site.accounting_interval_seconds):
+        seconds = site.accounting_interval_seconds
+        raise Refused(f"tasks are looked at every {seconds} s here", code="invalid_acctg_freq", field="acctg_freq")
 
 
 def _refused(refused: Refused, said: str, test_only: bool, exit_error: int) -> Answer:

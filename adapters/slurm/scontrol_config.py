@@ -51,6 +51,7 @@ def _values(site: Site, nodes: Sequence[Node], here: Installation, clock: durati
         "FederationParameters": "(null)",
         "FirstJobId": "1",
         "GresTypes": ",".join(gres) or "(null)",
+        "JobAcctGatherFrequency": f"task={site.accounting_interval_seconds}",
         "JobFileAppend": str(int(site.default_append)),
         "JobRequeue": str(int(site.job_requeue)),
         "JobSubmitPlugins": "(null)",

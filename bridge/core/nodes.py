@@ -142,6 +142,8 @@ class Site:
     max_array_size: int = 1001
     max_script_bytes: int = 4 * 1024 * 1024
     kill_wait_seconds: int = 30
+    accounting_interval_seconds: int = 30
+    """JobAcctGatherFrequency: no job may ask that its tasks are looked at less often."""
     mpi_default: str = "none"
     """The kind of MPI that steps get which name none: none, pmi2, pmix."""
     job_requeue: bool = True

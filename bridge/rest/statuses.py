@@ -7,6 +7,7 @@ STATUSES: dict[str, int] = {
     # what was asked for cannot be, as it was asked
     "bad_dependency": 422,
     "not_supported": 422,
+    "invalid_acctg_freq": 422,
     "invalid_prefer": 422,
     "bad_feature": 422,
     "bad_node_count": 422,

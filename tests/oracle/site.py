@@ -14,6 +14,7 @@ _CLUSTER = """
 name = "oracle"
 max_array_size = 1001
 kill_wait_seconds = 5
+accounting_interval_seconds = 2
 min_job_age_seconds = 600
 job_requeue = true
 default_memory_per_cpu_mib = 256

@@ -565,3 +565,14 @@ def test_any_directive_has_an_outcome(words):
 def test_the_site_decides_the_size_of_arrays():
     site = dataclasses.replace(Site(), max_array_size=5)
     assert isinstance(answered(a_call("-a5", "job.sh"), {"job.sh": PLAIN}, site=site), request.Answer)
+
+
+@pytest.mark.parametrize("text", ["30", "task=1,energy=60", "energy=99", "network=0"])
+def test_tasks_may_be_looked_at_as_often_as_the_site_does(text):
+    assert parsed(f"--acctg-freq={text}").stderr == ""
+
+
+@pytest.mark.parametrize("text", ["31", "0", "task=60", "energy=1,task=0"])
+def test_tasks_are_not_looked_at_less_often(text):
+    said = "sbatch: error: Batch job submission failed: Invalid accounting frequency requested\n"
+    assert refused(f"--acctg-freq={text}") == (1, said)

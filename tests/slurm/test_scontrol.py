@@ -365,6 +365,7 @@ EnforcePartLimits       = NO
 FederationParameters    = (null)
 FirstJobId              = 1
 GresTypes               = gpu
+JobAcctGatherFrequency  = task=30
 JobFileAppend           = 0
 JobRequeue              = 1
 JobSubmitPlugins        = (null)
