@@ -1,9 +1,11 @@
 """What holds a job's processes together, so that none outlives it and none gets at its monitor.
 
 As root: a PID namespace. Its first process does nothing but reap; when it is killed the kernel kills all
-others, whatever they did to hide, and it is killed by the kernel when the monitor dies.
-As a plain user, and for a job with several nodes on one host: the monitor is the subreaper of all it starts, and
-walks /proc. A user namespace would hold better, but the job would notice it (other groups, no sudo), so there is none.
+others, whatever they did to hide, and it is killed by the kernel when the monitor dies. The job has an /etc/hosts of
+its own, in which its nodes are named (`node_names.py`).
+As a plain user, and (but for /etc/hosts) for a job with several nodes on one host: the monitor is the subreaper of
+all it starts, and walks /proc. A user namespace would hold better, but the job would notice it (other groups, no
+sudo), so there is none.
 """
 
 from __future__ import annotations
@@ -13,12 +15,14 @@ import signal
 import traceback
 from typing import Callable, Dict, List, NoReturn, Optional, Set
 
-from bridge.agent import namespaces, processes
+from bridge.agent import namespaces, node_names, processes
 
 
 class Cage:
     def __init__(self, use_namespaces: bool) -> None:
-        self._use_namespaces = use_namespaces
+        self.has_own_mounts = use_namespaces
+        self._has_own_pids = use_namespaces
+        self._hosts = ""
         self._init: Optional[int] = None
         self._mounts: Optional[int] = None
         self.ours: Set[int] = set()
@@ -28,20 +32,22 @@ class Cage:
         self.max_rss_kib = 0
         self._own_rss_kib = 0
 
-    def open(self, *, is_host_shared: bool = False) -> None:
-        """Before the first `fork`. `is_host_shared`: another node of the job is on this host. MPI takes the two for
-        one, and its ranks then call each other's processes by number: no node may count its own. Raises OSError.
+    def open(self, hosts: str = "", *, is_host_shared: bool = False) -> None:
+        """Before the first `fork`. `hosts`: path of the node's /etc/hosts. `is_host_shared`: another node of the job is
+        on this host. MPI takes the two for one, and its ranks then call each other's processes by number: no node may
+        count its own. Raises OSError.
         """
-        self._use_namespaces = self._use_namespaces and not is_host_shared
+        self._hosts = hosts
+        self._has_own_pids = self._has_own_pids and not is_host_shared
         self._own_rss_kib = processes.resident_kib([os.getpid()])
-        if not self._use_namespaces:
+        if not self._has_own_pids:
             namespaces.become_subreaper()
             return
         ready, told = os.pipe()
         namespaces.unshare(namespaces.CLONE_NEWPID)
         pid = os.fork()
         if pid == 0:
-            _be_init(told)
+            _be_init(told, hosts)
         os.close(told)
         self._init = pid
         try:
@@ -59,6 +65,9 @@ class Cage:
             try:
                 if self._mounts is not None:
                     namespaces.enter(self._mounts, namespaces.CLONE_NEWNS)
+                elif self.has_own_mounts:
+                    namespaces.own_mounts()
+                    node_names.settle(self._hosts)
                 child()
             except BaseException:
                 traceback.print_exc()
@@ -144,7 +153,7 @@ def close_all_but(*keep: int) -> None:
     os.closerange(low, os.sysconf("SC_OPEN_MAX"))
 
 
-def _be_init(told: int) -> NoReturn:
+def _be_init(told: int, hosts: str) -> NoReturn:
     """PID 1 of the namespace: has its own /proc, reaps whom nobody waits for, dies with the monitor."""
     try:
         namespaces.die_with_parent()
@@ -152,6 +161,7 @@ def _be_init(told: int) -> NoReturn:
         close_all_but(told)
         try:
             namespaces.mount_own_proc()
+            node_names.settle(hosts)
         except OSError as error:
             os.write(told, str(error).encode())
             os._exit(1)

@@ -34,6 +34,7 @@ from bridge.agent import (
     memory,
     mpi_launchers,
     namespaces,
+    node_names,
     processes,
     spool,
     steps,
@@ -122,7 +123,10 @@ class Monitor:
         self._watch(control, selectors.EVENT_READ, lambda _: self._accept(control))
         if spool.exists(spool.STOP_MARK, self._folder):
             raise ValueError("stopped before its start")
-        self._cage.open(is_host_shared=mpi_launchers.is_host_shared(self._job.raw, self._index))
+        hosts = f"{self._directory}/node{self._index}/{node_names.FILE}"
+        if self._cage.has_own_mounts:
+            node_names.write(self._node_folder, self._job.nodes)
+        self._cage.open(hosts, is_host_shared=mpi_launchers.is_host_shared(self._job.raw, self._index))
         self._meter = memory.Meter(self._job.memory_limit_mib[self._index], self._cage.measured)
         self._meter.next_at = _now() + 0.05
         self._steps = steps.Steps(self._cage, self._job, self._index, self._listener, self._watch, self._unwatch)

@@ -14,7 +14,7 @@ from typing import Optional
 CLONE_NEWNS = 0x00020000
 CLONE_NEWPID = 0x20000000
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 2, 4, 8
-_MS_REC, _MS_SLAVE = 0x4000, 1 << 19
+_MS_BIND, _MS_REC, _MS_SLAVE = 0x1000, 0x4000, 1 << 19
 _PR_SET_PDEATHSIG, _PR_SET_NAME, _PR_SET_CHILD_SUBREAPER = 1, 15, 36
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -36,14 +36,21 @@ def enter(namespace_fd: int, kind: int) -> None:
     _check(_libc.setns(ctypes.c_int(namespace_fd), ctypes.c_int(kind)), "setns")
 
 
-def mount_own_proc() -> None:
-    """In a new mount namespace, /proc of the PID namespace that the caller is in.
-
-    A slave: what the host mounts later still shows here, what is mounted here never shows there.
-    """
+def own_mounts() -> None:
+    """A new mount namespace. A slave: what the host mounts later still shows here, what is mounted here never there."""
     unshare(CLONE_NEWNS)
     _check(_libc.mount(b"none", b"/", None, _MS_REC | _MS_SLAVE, None), "mount --make-rslave /")
+
+
+def mount_own_proc() -> None:
+    """In a new mount namespace, /proc of the PID namespace that the caller is in."""
+    own_mounts()
     _check(_libc.mount(b"proc", b"/proc", b"proc", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, None), "mount /proc")
+
+
+def bind(source: str, target: str) -> None:
+    """What lies at `source` shows at `target` too."""
+    _check(_libc.mount(source.encode(), target.encode(), None, _MS_BIND, None), f"mount --bind {source}")
 
 
 def become_subreaper() -> None:

@@ -290,3 +290,30 @@ done
         assert [row for row in rows if row.startswith(f"{job}.") and "." in row and row[len(f"{job}.")].isdigit()] == [
             f"{job}.{k}|COMPLETED|0:0" for k in range(100)
         ]
+
+
+class TestNodes:
+    def test_nodes_find_one_another_by_the_names_of_the_node_list(self, bridge: Bridge) -> None:
+        """As programs meet: each by the first name of the node list. Under a bridge that may make namespaces."""
+        if bridge.owner == bridge.user:
+            return
+        script = """cat > meet.py <<'END'
+import os, socket, subprocess
+first = subprocess.run(["scontrol", "show", "hostnames"], stdout=subprocess.PIPE, text=True).stdout.split()[0]
+if os.environ["SLURM_PROCID"] == "0":
+    listener = socket.create_server((first, 0))
+    with open("port.new", "w") as file:
+        file.write(str(listener.getsockname()[1]))
+    os.rename("port.new", "port")
+    os.write(os.open("up", os.O_WRONLY), b"\\n")
+    print("met", listener.accept()[0].recv(100).decode())
+else:
+    os.read(os.open("up", os.O_RDONLY), 1)
+    socket.create_connection((first, int(open("port").read()))).sendall(os.environ["SLURMD_NODENAME"].encode())
+END
+srun -l getent hosts n2 n3 | sort | tr -s ' \\t' ' '
+srun python3 meet.py
+"""
+        lines = lines_after(bridge, script, "-N2", "-n2", "-w", "n[2-3]")
+        assert lines == [f"{rank}: 127.0.0.1 {node}" for rank in (0, 1) for node in ("n2", "n3")] + ["met n3"]
+        assert bridge.ends_as(bridge.wrap("getent hosts n4", "-w", "n4")) == "COMPLETED 0:0"
