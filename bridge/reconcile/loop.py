@@ -323,7 +323,10 @@ class Reconciler:
             ready_tasks=standing.ready_tasks,
         )
 
-    async def _say_reasons(self, reasons: Mapping[JobKey, tuple[Reason, str]], now: float) -> None:
+    async def _say_reasons(self, found: Mapping[JobKey, tuple[Reason, str]], now: float) -> None:
+        # What keeps the next of an array's waiting tasks keeps the record that they share.
+        own = self._working.jobs
+        reasons = {key if key in own else JobKey(key.id): reason for key, reason in found.items()}
         news: list[JobKey] = []
         for key, (reason, detail) in reasons.items():
             job = self._working.jobs.get(key)

@@ -363,6 +363,13 @@ class TestRoom:
 
 
 class TestArrays:
+    async def test_tasks_that_wait_for_room_say_so(self, world: World) -> None:
+        first = await world.submit(nodes_min=2, exclusive="node")
+        await world.until_state(first.id, JobState.CONFIGURING)
+        arrays = [await world.submit(array="0-3", nodes_min=2, exclusive="node") for _ in range(2)]
+        await world.until(arrays[0].id, lambda job: job.reason is Reason.RESOURCES)
+        await world.until(arrays[1].id, lambda job: job.reason is Reason.PRIORITY)
+
     async def test_the_throttle_is_kept(self, world: World) -> None:
         array = await world.submit(array="0-3%2")
         await world.started(2)
