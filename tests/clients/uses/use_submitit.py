@@ -134,7 +134,7 @@ def a_failure(folder: Path) -> None:
     job = executor(folder).submit(fail)
     error = job.exception()
     assert isinstance(error, utils.FailedJobError) and "meant to fail" in str(error), error
-    assert state_of(job) == "FAILED"
+    wait_for_state(job, "FAILED")
     assert job.done()
 
 
