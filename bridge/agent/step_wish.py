@@ -110,6 +110,8 @@ def _memory(given: Given) -> Dict[str, int]:
     asked = [name for name in fields if name in given.values]
     if len(asked) > 1:
         raise Fatal("fatal: --mem, --mem-per-cpu, and --mem-per-gpu are mutually exclusive.")
+    if not asked and len(fields.keys() & given.from_environment.keys()) > 1:  # sbatch from within a job may do that
+        raise Fatal("fatal: SLURM_MEM_PER_CPU, SLURM_MEM_PER_GPU, and SLURM_MEM_PER_NODE are mutually exclusive.")
     found: Dict[str, int] = {}
     for name in asked or fields:
         text = given.get(name)

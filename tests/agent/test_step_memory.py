@@ -66,3 +66,13 @@ def test_no_size(text):
 def test_two_sizes():
     with pytest.raises(step_say.Fatal, match="are mutually exclusive"):
         wish_of("-n1 --mem=50 --mem-per-cpu=20", OF_NODE)
+
+
+def test_two_sizes_from_jobs_within_jobs():
+    both = {**OF_NODE, **OF_CPU}
+    with pytest.raises(
+        step_say.Fatal, match="SLURM_MEM_PER_CPU, SLURM_MEM_PER_GPU, and SLURM_MEM_PER_NODE are mutually"
+    ):
+        wish_of("-n1", both)
+    wish = wish_of("-n1 --mem=50", both)
+    assert (wish.memory_per_node_mib, wish.memory_per_cpu_mib) == (50, None)
