@@ -35,6 +35,7 @@ def rows(state: str) -> list[tuple[str, list[tuple[str, int]]]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", ["pending", "running", "done"])
 async def test_every_field_is_changed_or_refused_as_by_slurm(bridge: Bridge, state: str):
     wrong = []
