@@ -59,6 +59,12 @@ def make_memory_folder(launch: Mapping[str, Any], index: int) -> Optional[str]:
     return path
 
 
+def remove_memory_folders(launch: Mapping[str, Any]) -> None:
+    """When all processes of the job on this host have ended, whatever became of their monitors."""
+    for index in range(len(launch["nodes"])):
+        remove_memory_folder(launch, index)
+
+
 def remove_memory_folder(launch: Mapping[str, Any], index: int) -> None:
     """When all processes of the job here have ended; it may hold what they left."""
     path = memory_folder(launch, index)

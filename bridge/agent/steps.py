@@ -171,8 +171,11 @@ class Steps:
         self._tell({"do": "end"})
 
     def clear_up(self) -> None:
-        """When no process of the job is left on this node."""
-        mpi_launchers.remove_memory_folder(self._job.raw, self._index)
+        """When no process of the job is left on this node; on the first one, on any."""
+        if self._index == 0:
+            mpi_launchers.remove_memory_folders(self._job.raw)
+        else:
+            mpi_launchers.remove_memory_folder(self._job.raw, self._index)
 
     def _tell(self, message: Dict[str, Any]) -> None:
         if self._channel is None:

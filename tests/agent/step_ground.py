@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bridge.agent import stepd
+from bridge.agent import mpi_launchers, stepd
 
 SRUN = Path(stepd.__file__).with_name("srun.py")
 DEADLINE_SECONDS = 30
@@ -83,6 +83,8 @@ class Allocation:
         return {
             "version": 1,
             "job_id": 12,
+            "instance": self.key[:8],
+            "uid": os.geteuid(),
             "key": self.key,
             "kill_wait_seconds": 2,
             "mpi_default": self.mpi_default,
@@ -149,6 +151,8 @@ class Allocation:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
+        if self.ports:
+            mpi_launchers.remove_memory_folders(self.launch())
 
 
 @contextlib.contextmanager

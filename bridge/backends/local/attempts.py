@@ -4,11 +4,12 @@ Reads little files, starts nothing. The first node's journal says how the attemp
 add the steps that were coordinated there.
 """
 
+import contextlib
 import os
 import time
 from typing import Any
 
-from bridge.agent import journal, launch, strays
+from bridge.agent import journal, launch, mpi_launchers, strays
 from bridge.agent import spool as agent_spool
 from bridge.backends.local import spool
 from bridge.backends.port import Sighting, StepSighting
@@ -92,6 +93,8 @@ class Attempt:
 
     def end_strays(self) -> None:
         strays.end([self.path], [self.began] if self.began else [])
+        with contextlib.suppress(OSError, ValueError), open(f"{self.path}/{launch.NAME}", "rb") as file:
+            mpi_launchers.remove_memory_folders(launch.parse(file.read()).raw)
 
     def sighting(self) -> Sighting:
         steps = tuple(self.steps[step_id] for step_id in sorted(self.steps))
