@@ -22,6 +22,7 @@ OURS_ALONE = {
 }
 THEIRS_ALONE = {
     "SLURMD_DEBUG": "there is no slurmd",
+    "SLURM_JOB_ACCOUNT": "the tests' bridge has no accounts; the real one has those that other tests made",
     "SLURM_JOB_GROUP": "the tests' user is of no group that has a name",
     "SLURM_JOB_QOS": "the tests' bridge has no QOS",
     "SLURM_REST_SOCKET": "of the submitter's shell",

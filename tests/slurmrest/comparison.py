@@ -26,7 +26,9 @@ MUST_DIFFER = {
     r".*\.(job_resources|results|instances)": (
         "null or left out there, which its schema does not allow: clients made from it would break"
     ),
-    r"\.jobs\[0\]\.(nodes|.*nodes\.range|.*nodes\.list\[0\])": "which of the equal nodes took the job",
+    r"\.jobs\[0\]\.(nodes|batch_host|.*nodes\.(range|list(\[0\])?|allocation\[\d\]\.name))": (
+        "which of the equal nodes took the job"
+    ),
     r".*\.tres\.(requested|consumed)\.\w+": "measured; energy, which neither measures, is 0 there and left out here",
     r"\.clusters\[0\]\.flags": "several slurmd on one host",
     r"\.clusters\[0\]\.tres|\.TRES": "gpumem, gpuutil and where dynamic numbers begin are the installation's",
