@@ -442,7 +442,14 @@ def _update_running(job: Job, event: Updated) -> Step:
     todo: list[Instruction] = []
     if event.time_limit_seconds != job.time_limit_seconds:
         todo.append(NewLimit(job.attempt, event.time_limit_seconds))
-    changed = job.changed(request=event.request, time_limit_seconds=event.time_limit_seconds, priority=event.priority)
+    is_freed = job.priority == 0 and event.priority > 0
+    changed = job.changed(
+        request=event.request,
+        time_limit_seconds=event.time_limit_seconds,
+        priority=event.priority,
+        reason=Reason.NONE if is_freed else job.reason,
+        held_by_admin=job.held_by_admin and not is_freed,
+    )
     return changed, todo
 
 

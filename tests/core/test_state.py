@@ -245,6 +245,15 @@ any_event = st.one_of(
 )
 
 
+def test_a_priority_given_to_a_running_job_ends_its_hold():
+    running = a_job(state=JobState.RUNNING, attempt=1, nodes=(Share("n1", 1, 256, 1),), started_at=NOON)
+    held, _ = state.advance(running, events.Held(NOON + 1, 0, by_admin=True))
+    update = events.Updated(NOON + 2, 0, "Priority", held.request, held.time_limit_seconds, "main", None, 7)
+    freed, _ = state.advance(held, update)
+    assert (freed.priority, freed.held_by_admin, freed.reason) == (7, False, Reason.NONE)
+    assert state.broken_invariants(freed) == []
+
+
 def _is_possible(job: Job, event: events.Event) -> bool:
     """What the callers promise: held jobs are not placed, and clocks of one job do not run backwards."""
     if isinstance(event, events.Placed) and job.priority == 0:

@@ -58,6 +58,7 @@ def test_limits_of_sacctmgr_hold_jobs_back_and_refuse_them(tmp_path: Path) -> No
         assert bridge.ok("sacctmgr", *words) == "1\n"
 
 
+@pytest.mark.slow
 def test_jobs_keep_off_a_reservation_and_mail_tells_of_their_ends(tmp_path: Path) -> None:
     with a_bridge(tmp_path) as bridge:
         me = bridge.user.name
