@@ -47,6 +47,7 @@ def _run(bridge: harness.Bridge, case: cases.Case, directory: Path) -> harness.R
     return bridge.run("sbatch", *case.words, stdin=stdin, env=case.env, cwd=directory, umask=case.umask)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ACCEPTED, ids=_name)
 def test_a_script_ends_and_writes_as_it_must(
     each_bridge: harness.Bridge, submitted: dict[str, tuple[Path, harness.Ran]], case: cases.Case
