@@ -38,6 +38,7 @@ class Forecast:
         self._now = now
         self._starts: Mapping[JobKey, forecast.Start] = {}
         self._starts_until = 0.0
+        self._foreseeing = asyncio.Lock()
 
     def forget(self) -> None:
         """The site is another: the next look makes it afresh."""
@@ -74,24 +75,28 @@ class Forecast:
 
     async def starts(self) -> Mapping[JobKey, forecast.Start]:
         """Of waiting jobs that lack only room, as far as can be foreseen; an array's tasks have each their own."""
-        now = self._now()
-        if now >= self._starts_until:
-            nodes = await self._nodes.known()
-
-            def blocked(job: Job) -> queue.Standing:
-                return queue.Standing(blocked=bool(job.dependency_text))
-
-            rules = await self._accounting.rules()
-            view = queue.view(await self._store.unfinished(), self._site_state.site, nodes, now, blocked, rules=rules)
-            self._starts = await asyncio.to_thread(
-                forecast.starts,
-                view.candidates,
-                view.running,
-                nodes,
-                self._site_state.site.partitions,
-                view.licenses_free,
-                now,
-                self._site_state.standing(),
-            )
-            self._starts_until = now + STARTS_FRESH_SECONDS
+        async with self._foreseeing:  # those who ask meanwhile wait for the same one
+            if self._now() >= self._starts_until:
+                await self._foresee()
         return self._starts
+
+    async def _foresee(self) -> None:
+        now = self._now()
+        nodes = await self._nodes.known()
+
+        def blocked(job: Job) -> queue.Standing:
+            return queue.Standing(blocked=bool(job.dependency_text))
+
+        rules = await self._accounting.rules()
+        view = queue.view(await self._store.unfinished(), self._site_state.site, nodes, now, blocked, rules=rules)
+        self._starts = await asyncio.to_thread(
+            forecast.starts,
+            view.candidates,
+            view.running,
+            nodes,
+            self._site_state.site.partitions,
+            view.licenses_free,
+            now,
+            self._site_state.standing(),
+        )
+        self._starts_until = now + STARTS_FRESH_SECONDS

@@ -319,6 +319,9 @@ class Store:
         return await self._read(lambda connection: history.changes_since(connection, seq))
 
     async def last_seq(self) -> int:
+        """The newest number that is committed. Of a file that this process alone writes it is known without a look."""
+        if not self._is_shared and self._writer is not None and not self._writer.is_closed:
+            return self._seq
         return await self._read(history.last_seq)
 
     async def wait_for_change(self, seq: int, timeout_seconds: float) -> int:
