@@ -97,8 +97,17 @@ current-context: t
         await runner.cleanup()
 
 
+async def for_ever(request: Any) -> Any:
+    """An answer that does not come."""
+    await asyncio.Event().wait()
+
+
 async def until(is_so: Callable[[], Any], seconds: float = 20.0) -> Any:
-    async with asyncio.timeout(seconds):
-        while not (value := is_so()):  # noqa: ASYNC110  (nobody tells)
-            await asyncio.sleep(0.005)
+    """The tests' one wait for what nobody tells: looked at again until there is something."""
+    try:
+        async with asyncio.timeout(seconds):
+            while not (value := is_so()):  # noqa: ASYNC110  (nobody tells)
+                await asyncio.sleep(0.005)
+    except TimeoutError:
+        raise AssertionError(f"nothing to see after {seconds} s") from None
     return value

@@ -1,9 +1,7 @@
 """Starting, stopping and forgetting as requests, with a stand-in for the API server that can lose answers."""
 
 import asyncio
-import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,113 +11,10 @@ from aiohttp import web
 from adapters.kubernetes import names
 from bridge.backends.kubernetes import attempts, patience
 from bridge.backends.kubernetes import transport as transport_module
-from bridge.backends.kubernetes.backend import KubernetesBackend
-from bridge.backends.kubernetes.transport import Access
-from bridge.backends.port import Sighting
 from bridge.core.errors import Gone, Refused, Unavailable
-from bridge.core.nodes import Node
-from tests.kubernetes.fake_api import FakeApi, a_list, served, status_of, until
-from tests.kubernetes.makers import a_group, a_profile, a_task
-
-SECRETS, CORE = "/api/v1/namespaces/hpc/secrets", "/api/v1/namespaces/hpc"
-JOBS = "/apis/batch/v1/namespaces/hpc/jobs"
-NAME = "job-12-1-abcd1234"
-LABELS = {names.INSTANCE: "abcd1234", names.GROUP: NAME, names.JOB: "12", names.ATTEMPT: "1"}
-
-
-async def for_ever(request: Any) -> Any:
-    await asyncio.Event().wait()
-
-
-def an_object(name: str, **fields: Any) -> dict[str, Any]:
-    annotations = {names.MEMBERS: "12.1", names.PARTITION: "main"}
-    meta = {"namespace": "hpc", "name": name, "uid": f"uid-{name}", "resourceVersion": "5", "labels": LABELS}
-    return {"metadata": {**meta, "annotations": annotations, **fields}}
-
-
-def a_job(**fields: Any) -> dict[str, Any]:
-    owner = {"apiVersion": "v1", "kind": "Secret", "name": f"{NAME}-t1", "uid": f"uid-{NAME}-t1"}
-    return {**an_object(NAME, ownerReferences=[owner]), "status": {}, **fields}
-
-
-def a_pod(name: str = "p", **status: Any) -> dict[str, Any]:
-    found = an_object(name, creationTimestamp="2023-11-14T22:13:20Z", finalizers=[names.FINALIZER])
-    found["metadata"]["annotations"]["batch.kubernetes.io/job-completion-index"] = "0"
-    spec = {"nodeName": "n1", "containers": [{"command": ["/usr/bin/python3", "agent.pyz", "run"]}]}
-    return {**found, "spec": spec, "status": {"phase": "Pending", **status}}
-
-
-class World:
-    """A backend on a stand-in; `api` says what it is asked."""
-
-    def __init__(self, api: FakeApi, backend: KubernetesBackend) -> None:
-        self.api, self.backend = api, backend
-        self.seen: dict[tuple[int, int], Sighting] = {}
-        self.full: list[set[tuple[int, int]]] = []
-
-    async def listen(self) -> None:
-        async for observation in self.backend.observe():
-            for sighting in observation.sightings:
-                self.seen[sighting.job_id, sighting.attempt] = sighting
-            if observation.full:
-                self.full.append({(one.job_id, one.attempt) for one in observation.sightings})
-
-    def asked(self, *methods: str) -> list[tuple[str, str]]:
-        return [(method, path) for method, path, _, _ in self.api.calls if method in methods]
-
-    def posted(self, path: str) -> list[dict[str, Any]]:
-        return [body for method, where, _, body in self.api.calls if (method, where) == ("POST", path)]
-
-
-def prepare(api: FakeApi) -> None:
-    """An empty cluster that takes what it is given."""
-    api.on("GET", "/version", (200, {"gitVersion": "v1.37.2"}))
-    for path in ("/api", "/apis"):
-        api.on("GET", path, (200, {"items": []}))
-    api.on("GET", "/api/v1/nodes", a_list(), a_list(), for_ever)
-    for path in (f"{CORE}/pods", JOBS, f"{CORE}/events"):
-        api.on("GET", path, a_list(), for_ever)
-    api.on("GET", SECRETS, a_list())
-    api.on("DELETE", SECRETS, (200, {"items": []}))
-    api.on("POST", f"{CORE}/configmaps", (201, {"metadata": {}}))
-    api.on("POST", SECRETS, _taken)
-    api.on("POST", JOBS, _taken)
-
-
-async def _taken(request: Any) -> Any:
-    body = await request.json()
-    body["metadata"]["uid"] = f"uid-{body['metadata']['name']}"
-    return web.json_response(body, status=201)
-
-
-def run(
-    folder: Path, scenario: Callable[[World], Awaitable[None]], more: Callable[[FakeApi], None] | None = None
-) -> None:
-    async def whole() -> None:
-        async with served(folder) as (api, _), _opened(folder, api, more) as world:
-            await scenario(world)
-
-    asyncio.run(whole())
-
-
-@contextlib.asynccontextmanager
-async def _opened(folder: Path, api: FakeApi, more: Callable[[FakeApi], None] | None) -> AsyncIterator[World]:
-    prepare(api)
-    if more is not None:
-        more(api)
-    profiles = {"main": a_profile()}
-    access, nodes = Access(str(folder / "kubeconfig")), [Node("n1", 4, 8000)]
-    backend = KubernetesBackend("k8s", access, "abcd1234", profiles, nodes, output_folder=str(folder / "output"))
-    await backend.open()
-    world = World(api, backend)
-    listener = asyncio.create_task(world.listen())
-    await until(lambda: world.full)
-    try:
-        yield world
-    finally:
-        listener.cancel()
-        await asyncio.gather(listener, return_exceptions=True)
-        await backend.close()
+from tests.kubernetes.fake_api import FakeApi, a_list, for_ever, status_of, until
+from tests.kubernetes.fake_cluster import CORE, JOBS, NAME, SECRETS, World, a_job, a_pod, an_object, run, taken
+from tests.kubernetes.makers import a_group, a_task
 
 
 @pytest.fixture(autouse=True)
@@ -163,11 +58,11 @@ class TestAStart:
 
         run(tmp_path, scenario)
 
-    def test_that_came_to_nothing_is_taken_back_before_another_is_made(self, tmp_path: Path) -> None:
+    def test_that_came_to_nothing_istaken_back_before_another_is_made(self, tmp_path: Path) -> None:
         """So that a Job that is made too late finds no Secret."""
 
         async def scenario(world: World) -> None:
-            world.api.on("POST", JOBS, (500, status_of(500, "lost")), _taken)
+            world.api.on("POST", JOBS, (500, status_of(500, "lost")), taken)
             with pytest.raises(Unavailable):
                 await world.backend.start([a_group()])
             await world.backend.start([a_group()])
@@ -217,7 +112,7 @@ class TestAStart:
 
 
 class TestAtOpening:
-    def test_starts_that_were_cut_short_are_taken_back(self, tmp_path: Path) -> None:
+    def test_starts_that_were_cut_short_aretaken_back(self, tmp_path: Path) -> None:
         def more(api: FakeApi) -> None:
             api.on("GET", SECRETS, a_list(an_object(f"{NAME}-t1"), an_object("job-13-1-abcd1234-t2")))
             api.on("GET", JOBS, a_list(a_job()), for_ever)
@@ -274,7 +169,7 @@ class TestCapabilities:
             api.on("POST", f"{CORE}/pods", (201, self.ECHO))
             api.on("GET", "/version", (200, {"gitVersion": "v1.37.2"}), (200, {"gitVersion": "v1.36.3"}))
             api.on("GET", JOBS, a_list(), then_broken, for_ever)
-            api.on("POST", f"{CORE}/services", _taken)
+            api.on("POST", f"{CORE}/services", taken)
 
         async def scenario(world: World) -> None:
             before = world.backend._launcher.capabilities
@@ -292,7 +187,7 @@ class TestCapabilities:
             api.on("GET", "/apis", (200, self.WITH_GROUPS), (200, {"items": []}))
             api.on("GET", "/api/v1/nodes", self.nodes)
             api.on("POST", f"{CORE}/pods", (201, self.ECHO))
-            api.on("POST", f"{CORE}/services", _taken)
+            api.on("POST", f"{CORE}/services", taken)
 
         async def scenario(world: World) -> None:
             with pytest.raises(Unavailable, match="the cluster has no place for a Workload any more"):
@@ -355,8 +250,43 @@ class TestAPodThatIsToEnd:
             api.on("GET", "/api/v1/nodes", a_list(node), a_list(node), for_ever)
 
         async def scenario(world: World) -> None:
-            path = f"{CORE}/pods/p/exec"
-            await until(lambda: len([one for one in world.asked("GET") if one == ("GET", path)]) >= 2)
+            await until(lambda: world.asked("GET").count(("GET", f"{CORE}/pods/p/exec")) >= 2)
+            told = next(query for _, path, query, _ in world.api.calls if path == f"{CORE}/pods/p/exec")
+            assert (told["container"], world.asked("DELETE")) == ("job", [])
+
+        run(tmp_path, scenario, more)
+
+
+class TestPodsThatWaitForEachOther:
+    @staticmethod
+    def pod(index: int, *gates: str) -> dict[str, Any]:
+        """One of two, without a host."""
+        found = a_pod(f"p{index}")
+        found["metadata"]["annotations"] |= {"batch.kubernetes.io/job-completion-index": str(index), names.PODS: "2"}
+        found["spec"] |= {"nodeName": None, "schedulingGates": [{"name": gate} for gate in gates]}
+        return found
+
+    @pytest.mark.parametrize("gates", [(names.GATE,), ()])
+    def test_are_let_through_once_the_last_has_come(self, tmp_path: Path, gates: tuple[str, ...]) -> None:
+        """Also where that was let through already, by a bridge that was killed then."""
+        go_on = asyncio.Event()
+
+        async def then_the_first(request: Any) -> Any:
+            await go_on.wait()
+            return web.Response(text=json.dumps({"type": "ADDED", "object": self.pod(0, *gates)}) + "\n")
+
+        def more(api: FakeApi) -> None:
+            api.on("GET", f"{CORE}/pods", a_list(self.pod(1, names.GATE)), then_the_first, for_ever)
+
+        async def scenario(world: World) -> None:
+            assert (world.full[-1], world.asked("PATCH")) == ({(12, 1)}, [])
+            go_on.set()
+            waiting = [("PATCH", f"{CORE}/pods/p0"), ("PATCH", f"{CORE}/pods/p1")][0 if gates else 1 :]
+            await until(lambda: sorted(world.asked("PATCH")) == waiting)
+            bodies = [body for method, _, _, body in world.api.calls if method == "PATCH"]
+            assert all(
+                body["spec"] == {"schedulingGates": [{"$patch": "delete", "name": names.GATE}]} for body in bodies
+            )
 
         run(tmp_path, scenario, more)
 

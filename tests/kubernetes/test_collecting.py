@@ -12,8 +12,8 @@ from aiohttp import web
 from adapters.kubernetes import names
 from bridge.core.errors import Gone
 from tests.builders import a_job as a_row
-from tests.kubernetes.fake_api import FakeApi, a_list, until
-from tests.kubernetes.test_backend import CORE, World, a_pod, for_ever, run
+from tests.kubernetes.fake_api import FakeApi, a_list, for_ever, until
+from tests.kubernetes.fake_cluster import CORE, World, a_pod, run
 
 ISO = "2023-11-14T22:13:20Z"
 LOG = f"{CORE}/pods/p/log"

@@ -10,7 +10,7 @@ import pytest
 
 from bridge.backends.kubernetes import reflector
 from bridge.backends.kubernetes.reflector import Reflector
-from tests.kubernetes.fake_api import FakeApi, a_list, an_object, served, status_of, until
+from tests.kubernetes.fake_api import FakeApi, a_list, an_object, for_ever, served, status_of, until
 
 PATH = "/api/v1/namespaces/hpc/pods"
 
@@ -56,10 +56,6 @@ async def _watching(api: FakeApi, transport: Any, prepare: Any) -> AsyncIterator
 
 def watch(*events: tuple[str, dict[str, Any]]) -> list[dict[str, Any]]:
     return [{"type": kind, "object": item} for kind, item in events]
-
-
-async def for_ever(request: Any) -> Any:
-    await asyncio.Event().wait()
 
 
 def versions_asked(api: FakeApi) -> list[str | None]:

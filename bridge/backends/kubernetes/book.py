@@ -34,7 +34,7 @@ class Book:
         self.nodes_changed = False
         self.news = asyncio.Event()
         self.gated = asyncio.Event()
-        """Pods have come that wait at our gate."""
+        """Of a job with pods at our gate one has come or changed: perhaps all are there now."""
         self._by_group: dict[Place, dict[int | None, Key]] = {}
         """Job → its attempts, by their pods' index."""
         self._forgotten: dict[Place, None] = {}

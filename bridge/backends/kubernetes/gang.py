@@ -34,11 +34,8 @@ class Gang:
         while True:
             attempt = self._next()
             if attempt is None:
-                # Pods of one job come one by one: those that are not complete are looked at again.
-                waiting = any(one.is_gated for one in self._book.attempts.values())
                 self._book.gated.clear()
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._book.gated.wait(), _LOOK_SECONDS if waiting else None)
+                await self._book.gated.wait()
                 continue
             try:
                 await self._place(attempt)

@@ -46,7 +46,8 @@ class Patience:
         # A Job that Kueue holds back has no pods, for as long as Kueue likes; and at our gate pods wait for their turn.
         is_queued = (profile.queue is not None and not attempt.pods) or attempt.is_gated
         may_have_begun = attempt.has_run and not attempt.unbound
-        if attempt.standing().phase == "starting" and not may_have_begun and not is_queued:
+        # What costs most comes last: this is asked of every job once a second.
+        if not may_have_begun and not is_queued and attempt.standing().phase == "starting":
             overdue = attempt.overdue(now, profile.bind_seconds, profile.patience_seconds)
             if overdue is not None:
                 await self._ender.give_up(attempt, *overdue)

@@ -84,12 +84,12 @@ class Reflector:
             self._version = item["metadata"]["resourceVersion"]
             if kind == "BOOKMARK":
                 continue
-            key = key_of(item)
+            key, kept = key_of(item), self._keep(item)
             if kind == "DELETED":
                 self.objects.pop(key, None)
             else:
-                self.objects[key] = self._keep(item)
-            self._on_change(key, self._keep(item), kind == "DELETED")
+                self.objects[key] = kept
+            self._on_change(key, kept, kind == "DELETED")
 
 
 def key_of(item: Json) -> str:

@@ -147,7 +147,7 @@ class Watch:
             self._on_removed(attempt, known)
             return
         attempt.pods[uid] = pod
-        if standing.is_gated(pod):
+        if attempt.is_gated:
             self._book.gated.set()
         if attempt.stop_asked or attempt.given_up:
             self._tasks.spawn(self._ender.end_pods(attempt))
