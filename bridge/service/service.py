@@ -350,7 +350,7 @@ class Service:
         caller: Caller,
         selectors: Sequence[Selector],
         wanted: change.Change,
-        circles: Mapping[JobKey, BridgeError] = MappingProxyType({}),
+        refused: Mapping[JobKey, BridgeError] = MappingProxyType({}),
     ) -> list[Result]:
         throttle, holds = wanted.array_throttle, wanted.priority == 0
         wanted = replace(wanted, array_throttle=None, priority=wanted.priority or None)
@@ -362,8 +362,8 @@ class Service:
             def event(job: Job) -> events.Event | None:
                 self._check_names(job, wanted, caller, book)
                 change.check(job, wanted, is_operator=caller.is_operator)
-                if job.key in circles:
-                    raise circles[job.key]
+                if job.key in refused:
+                    raise refused[job.key]
                 return self._updated(caller, job, wanted, nodes, book)
 
             results = await self._change(caller, selectors, event)
@@ -492,8 +492,9 @@ class Service:
             for array in arrays:
                 meant = owner_of[array].tasks
                 found = [job for job in await self._select(Selector(array.id)) if job.key not in owner_of]
-                todo += [job.key for job in found if meant is None or job.task_index in meant]
-                owner_of |= dict.fromkeys(todo, owner_of[array])
+                late = [job.key for job in found if meant is None or job.task_index in meant]
+                owner_of |= dict.fromkeys(late, owner_of[array])
+                todo += late
         return missing + [_result(owner_of[outcome.key], outcome) for outcome in outcomes]
 
     async def _keys_to_change(self, selector: Selector) -> list[JobKey]:

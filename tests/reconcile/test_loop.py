@@ -314,6 +314,25 @@ class TestWhatComesBetween:
         left = {str(job.key): job.state for job in await world.store.unfinished()}
         assert left == {f"{array.id}_1": JobState.COMPLETING, f"{array.id}_2": JobState.COMPLETING}
 
+    async def test_tasks_that_leave_two_arrays_meanwhile_are_told_of_with_their_own_array(self, world: World) -> None:
+        arrays = [await world.submit(array="0-9%1") for _ in range(2)]
+        await world.started(2)
+        write, is_first = world.store.change, True
+
+        async def started_meanwhile(keys: Sequence[JobKey], event_of: EventOf, *, fence: Fence | None = None) -> object:
+            nonlocal is_first
+            if fence is None and is_first:
+                is_first = False
+                for group in world.backend.started[:2]:
+                    world.backend.end(group.job_id)
+                await world.started(4)
+            return await write(keys, event_of, fence=fence)
+
+        world.store.change = started_meanwhile  # type: ignore[method-assign,assignment]
+        results = await world.service.cancel(CALLER, [Selector(array.id) for array in arrays])
+        told = {str(result.job.key): result.selector.id for result in results if result.job is not None}
+        assert {f"{array.id}_1": array.id for array in arrays}.items() <= told.items()
+
     async def test_a_mark_that_came_while_the_nodes_were_looked_at_is_not_lost(self, world: World) -> None:
         look, is_first = world.store.node_marks, True
 
