@@ -1,17 +1,18 @@
 """The nodes of all backends as operators marked them, with what jobs use of them; and the licences."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bridge.backends.port import Backend
-from bridge.core import placement, queue
+from bridge.core import queue
 from bridge.core.errors import BridgeError, Conflict, NotFound
-from bridge.core.job import JobKey
+from bridge.core.job import ON_NODES, JobKey, Share
 from bridge.core.nodes import Node, NodeState, Order, ordered
 from bridge.core.users import Caller, must_operate
 from bridge.service.site import SiteState
-from bridge.store.records import NodeMark
+from bridge.store.records import JobQuery, NodeMark
 from bridge.store.store import Store
 
 FRESH_SECONDS = 5.0
@@ -71,8 +72,15 @@ class Nodes:
 
     async def views(self) -> list[NodeView]:
         nodes = await self.known()
-        view = queue.view(await self._store.unfinished(), self._site_state.site, nodes, self._now())
-        return [_node_view(node, view.running) for node in nodes]
+        here: defaultdict[str, list[tuple[JobKey, Share]]] = defaultdict(list)
+        for running in (await self._in_use()).running:
+            for share in running.shares:
+                here[share.node].append((running.key, share))
+        return [_node_view(node, here[node.name]) for node in nodes]
+
+    async def _in_use(self) -> queue.View:
+        """Of the jobs on nodes alone: those that wait hold nothing, and may be many."""
+        return queue.view(await self._store.list_jobs(JobQuery(states=ON_NODES)), self._site_state.site, self._now())
 
     async def mark(self, caller: Caller, names: Sequence[str], order: Order, reason: str) -> None:
         """As in Slurm an order that some of the nodes refuse is carried out on the others, and then refused."""
@@ -98,8 +106,7 @@ class Nodes:
 
     async def licenses(self) -> list[tuple[str, int, int]]:
         """(name, total, used)"""
-        view = queue.view(await self._store.unfinished(), self._site_state.site, await self.known(), self._now())
-        free = dict(view.licenses_free)
+        free = (await self._in_use()).licenses_free
         return [(name, total, total - free.get(name, total)) for name, total in self._site_state.site.licenses]
 
 
@@ -112,8 +119,7 @@ def _marked(node: Node, mark: NodeMark | None) -> Node:
     return replace(node, state=state, reason=mark.reason, reason_by=mark.by, reason_at=mark.at)
 
 
-def _node_view(node: Node, running: Iterable[placement.Running]) -> NodeView:
-    here = [(r.key, share) for r in running for share in r.shares if share.node == node.name]
+def _node_view(node: Node, here: Sequence[tuple[JobKey, Share]]) -> NodeView:
     used: dict[tuple[str, str | None], int] = {}
     for _, share in here:
         for name, kind, devices in share.gres:
