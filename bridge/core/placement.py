@@ -91,9 +91,9 @@ def plan(
     tried = 0
     for candidate in order:
         shape = _shape(candidate)
-        if shape in hopeless or tried >= depth:
-            reason = hopeless.get(shape, (Reason.PRIORITY, ""))
-            reasons[candidate.keys[0]] = _behind(reason)
+        known = hopeless.get(shape)
+        if known is not None or tried >= depth:
+            reasons[candidate.keys[0]] = _behind(known or (Reason.PRIORITY, ""))
             if candidate.keys[0] in estimate:
                 _estimate(board, candidate, by_name, estimates)
             continue
@@ -349,7 +349,9 @@ class _Board:
         if len(up) == len(usable):
             return Reason.RESOURCES, ""
         if len(up) < (candidate.component.nodes_min or 1):
-            return Reason.NODES_NOT_AVAILABLE, ",".join(room.node.name for room in usable if room not in up)
+            return Reason.NODES_NOT_AVAILABLE, ",".join(
+                room.node.name for room in usable if room.node.state is not NodeState.UP
+            )
         wanted = set(candidate.component.node_list)
         if not wanted <= {room.node.name for room in up} or (
             fitting.fit(candidate, [fitting.empty_room(room.node) for room in up]) is None
