@@ -41,7 +41,7 @@ def of(
     request = replace(request, account=admitted.account, qos=admitted.qos)
     free_request = replace(free_request, account=admitted.account, qos=admitted.qos)
     waiting = queue.unsaved_job(free_request, admitted.partition, admitted.time_limit_seconds, now)
-    seen = queue.view([waiting], site, free, now)
+    seen = queue.view([waiting], site, now)
     plan = placement.plan(seen.candidates, (), free, site.partitions, seen.licenses_free, now)
     if not plan.placements:
         reason, detail = next(iter({**seen.reasons, **plan.reasons}.values()), (admitted.reason, ""))

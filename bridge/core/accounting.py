@@ -6,7 +6,7 @@ case, as Slurm's database keeps them.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 ROOT = "root"
@@ -254,8 +254,6 @@ def _inherit(own: Limits, above: Limits) -> Limits:
     return replace(own, **changes) if changes else own  # type: ignore[arg-type]  # of the fields' own values
 
 
-TRES_LIMITS = frozenset(one.name for one in fields(Limits) if one.type == "Tres" or one.type is Tres)
-
 QOS_FLAGS = (
     *("DenyOnLimit", "EnforceUsageThreshold", "PartitionMinNodes", "PartitionMaxNodes", "PartitionTimeLimit"),
     *("RequiresReservation", "OverPartQOS", "PartQOS", "NoReserve", "NoDecay", "Relative", "UsageFactorSafe"),
@@ -263,7 +261,7 @@ QOS_FLAGS = (
 """In the order in which they are shown."""
 
 
-def empty_book(operators: tuple[str, ...] = ()) -> Book:
+def empty_book() -> Book:
     """What a new cluster has: the account and the user root, and the QOS normal."""
     top = Association(1, ROOT, qos=(NORMAL,))
     root = Association(2, ROOT, ROOT, is_default=True)

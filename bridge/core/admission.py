@@ -19,8 +19,6 @@ from bridge.core.reservations import Reservation
 from bridge.core.sizing import Size, size_of
 from bridge.core.users import User
 
-MOST_NICE = 2**31 - 3
-
 
 @dataclass(frozen=True, slots=True)
 class Admitted:

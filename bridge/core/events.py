@@ -73,7 +73,7 @@ class Delayed:
 
 @dataclass(frozen=True, slots=True)
 class StopAsked:
-    """scancel, or an operator. `signal` None: the whole job is to end (TERM, wait, KILL)."""
+    """By scancel: the whole job is to end (TERM, wait, KILL)."""
 
     at: float
     by_uid: int
@@ -154,7 +154,7 @@ class Updated:
     at: float
     by_uid: int
     what: str
-    """For the history: `TimeLimit 00:10:00 → 00:05:00`."""
+    """For the history: `time_limit_seconds=300, priority=2`."""
     request: JobRequest
     time_limit_seconds: int
     partition: str

@@ -1,6 +1,6 @@
 """The queue as placement sees it: which jobs lack only room, which run, what is free. Pure."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from bridge.core import constraint, indexset
@@ -9,7 +9,7 @@ from bridge.core.constraint import Expression
 from bridge.core.dag import Dependency, Kind
 from bridge.core.fitting import Candidate
 from bridge.core.job import ON_NODES, Job, JobKey, JobState, Share
-from bridge.core.nodes import Node, Site
+from bridge.core.nodes import Site
 from bridge.core.placement import FOREVER, Plan, Running
 from bridge.core.reasons import Reason
 from bridge.core.request import UNLIMITED_SECONDS, JobRequest
@@ -71,7 +71,6 @@ class View:
 def view(
     jobs: Iterable[Job],
     site: Site,
-    nodes: Sequence[Node],
     now: float,
     standing_of: Callable[[Job], Standing | None] | None = None,
     memo: Memo | None = None,
@@ -94,7 +93,7 @@ def view(
             if terms.counts:
                 demand = held(job.nodes, running[-1].ends_at - now, running[-1].licenses)
                 tally.add(terms, demand, (share.node for share in job.nodes))
-            for name, count in _licenses(job):
+            for name, count in running[-1].licenses:
                 free[name] = free.get(name, 0) - count
             if job.array_id is not None:
                 throttles[job.array_id] = throttles.get(job.array_id, 0) + 1

@@ -288,7 +288,7 @@ class Reconciler:
             self._site_of_memo = self._holdings.site
         rules = await self._service.accounting.rules()
         view = queue.view(
-            self._working.jobs.values(), self._holdings.site, known, now, self._standings_of, self._working.memo, rules
+            self._working.jobs.values(), self._holdings.site, now, self._standings_of, self._working.memo, rules
         )
         plan = placement.plan(
             view.candidates,

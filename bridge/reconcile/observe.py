@@ -6,6 +6,8 @@ from bridge.core.job import ON_NODES, End, Job, JobState
 from bridge.core.reasons import Reason
 
 PLACEMENTS_OF_A_FAULT = 2
+"""Of a job whose attempts cannot start for a reason that time does not mend, before that ends it."""
+
 _LAUNCH_FAILED_SIGNAL = 53
 """What Slurm shows of a script that could not be started: 0:53."""
 
@@ -13,7 +15,7 @@ _LAUNCH_FAILED_SIGNAL = 53
 def events_of(job: Job, sighting: Sighting, now: float) -> list[events.Event]:
     """In order. A sighting may tell of several steps at once, when the bridge was away meanwhile."""
     if sighting.attempt != job.attempt or job.state not in ON_NODES:
-        return _news_of_the_past(job, sighting)
+        return _news_of_the_past(sighting)
     news: list[events.Event] = []
     began_at = (
         sighting.began_at if sighting.began_at is not None else sighting.at if sighting.phase == "running" else None
@@ -50,7 +52,7 @@ def _is_another(known: str, why: str) -> bool:
     return bool(why) and known.partition(":")[0] != why.partition(":")[0]
 
 
-def _news_of_the_past(job: Job, sighting: Sighting) -> list[events.Event]:
+def _news_of_the_past(sighting: Sighting) -> list[events.Event]:
     """An attempt that is over in our rows: its end makes the state machine say that it may be forgotten."""
     if sighting.phase in ("ended", "lost", "not_started"):
         return [events.Lost(sighting.at, sighting.attempt, sighting.why)]
@@ -63,5 +65,5 @@ def _not_before(at: float, began_at: float | None) -> float:
 
 
 def retry_delay_seconds(job: Job) -> float:
-    """Before a placement that came to nothing is tried again: 2 s, doubled each time, at most 5 minutes."""
+    """Before a placement that came to nothing is tried again: 4 s, doubled each time, at most 5 minutes."""
     return float(min(300, 2 << max(0, min(8, job.attempt - job.restarts))))

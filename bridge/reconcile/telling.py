@@ -28,6 +28,10 @@ WISHES_AT_ONCE = 32
 """Connections to monitors, for jobs that are cancelled or changed together."""
 
 
+BLOBS_KEPT = 16
+"""Scripts with their environments, for the tasks of arrays that start one after the other."""
+
+
 class Teller:
     def __init__(
         self,
@@ -53,7 +57,8 @@ class Teller:
         self._wishes: dict[JobKey, asyncio.Task[None]] = {}
         """What is being told to backends, one task a job."""
         self._telling = asyncio.Semaphore(WISHES_AT_ONCE)
-        self._blobs: dict[tuple[int, str], tuple[bytes, bytes]] = {}
+        self._blobs: dict[int, tuple[bytes, bytes]] = {}
+        """Script and environment of the jobs and arrays that were started last."""
 
     async def close(self) -> None:
         """Give up what is being told."""
@@ -198,15 +203,14 @@ class Teller:
 
     async def _blobs_of(self, job: Job) -> tuple[bytes, bytes]:
         """Script and environment; those of an array are the same for all its tasks."""
-        cache_key = (job.key.id, "")
-        if cache_key not in self._blobs:
+        if job.key.id not in self._blobs:
             script, environment = await self._store.script(job.key), await self._store.environment(job.key)
             if script is None or environment is None:
                 raise Refused("its script or environment is no longer kept")
-            if len(self._blobs) > 16:
+            if len(self._blobs) >= BLOBS_KEPT:
                 self._blobs.clear()
-            self._blobs[cache_key] = (script, environment)
-        return self._blobs[cache_key]
+            self._blobs[job.key.id] = (script, environment)
+        return self._blobs[job.key.id]
 
 
 def _is_placed(row: Job | None, attempt: int) -> bool:

@@ -85,8 +85,8 @@ def judge(job: Job, targets: Targets, singleton_free: bool, now: float) -> Stand
         return READY
     corr = [c for c in dependency.clauses if c.kind is dag.Kind.AFTER_CORR and c.whole_array and c.task is None]
     if not corr or job.waiting is None:
-        return _judge_one(job, dependency, job.task_index, targets, singleton_free, now)
-    standings = {index: _judge_one(job, dependency, index, targets, singleton_free, now) for index in job.waiting}
+        return _judge_one(dependency, job.task_index, targets, singleton_free, now)
+    standings = {index: _judge_one(dependency, index, targets, singleton_free, now) for index in job.waiting}
     ready = indexset.of(i for i, s in standings.items() if s.answer is dag.Answer.READY)
     never: dict[int | None, str] = {i: s.text for i, s in standings.items() if s.answer is dag.Answer.NEVER}
     rest = [s for s in standings.values() if s.answer is dag.Answer.WAIT]
@@ -96,7 +96,7 @@ def judge(job: Job, targets: Targets, singleton_free: bool, now: float) -> Stand
 
 
 def _judge_one(
-    job: Job, dependency: dag.Dependency, task: int | None, targets: Targets, singleton_free: bool, now: float
+    dependency: dag.Dependency, task: int | None, targets: Targets, singleton_free: bool, now: float
 ) -> Standing:
     def look(clause: dag.Clause) -> dag.Target | None:
         if clause.kind is dag.Kind.SINGLETON:

@@ -51,7 +51,7 @@ class Forecast:
         now = self._now()
         job = queue.unsaved_job(new.request, new.partition, new.time_limit_seconds, now)
         unfinished = await self._store.unfinished()
-        view = queue.view([*unfinished, job], self._site_state.site, nodes, now, rules=await self._accounting.rules())
+        view = queue.view([*unfinished, job], self._site_state.site, now, rules=await self._accounting.rules())
         wanted = frozenset(c.keys[0] for c in view.candidates if c.keys[0].id == job.id)
         plan = placement.plan(
             view.candidates,
@@ -88,7 +88,7 @@ class Forecast:
             return queue.Standing(blocked=bool(job.dependency_text))
 
         rules = await self._accounting.rules()
-        view = queue.view(await self._store.unfinished(), self._site_state.site, nodes, now, blocked, rules=rules)
+        view = queue.view(await self._store.unfinished(), self._site_state.site, now, blocked, rules=rules)
         self._starts = await asyncio.to_thread(
             forecast.starts,
             view.candidates,

@@ -19,8 +19,6 @@ _EVENT = tables.events.c
 _JOB = tables.jobs.c
 _STEP = tables.steps.c
 
-CHANGES_IN_ONE_QUERY = 10_000
-
 # ── history ───────────────────────────────────────────────────────────────────────────────────────
 
 

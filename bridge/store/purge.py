@@ -134,7 +134,6 @@ def _drop_texts(connection: Connection, ids: list[int], kind: str) -> None:
 
 
 _JOBS = select(func.coalesce(func.sum(_JOB.counts_as), 0)).where(_JOB.key_id.in_(_IDS))
-_SCRIPTS = select(func.count()).where(_JOB.key_id.in_(_IDS), _JOB.script_hash.is_not(None))
 _UNMARK_HISTORY = update(tables.jobs).where(_JOB.key_id.in_(_IDS), _JOB.task_index == NO_TASK).values(has_history=0)
 _COUNT_DOWN = (
     update(tables.blobs)

@@ -25,7 +25,7 @@ def a_reservation(
 def planned(*kept: Reservation, now: float = NOON, **asked: object) -> Plan:
     seconds = asked.pop("seconds", 600)
     job = a_job(id=1, time_limit_seconds=seconds, asked=asked)
-    view = queue.view([job], SITE, NODES, now)
+    view = queue.view([job], SITE, now)
     wanted = frozenset({JobKey(1)})
     return placement.plan(view.candidates, view.running, NODES, SITE.partitions, {}, now, estimate=wanted, kept=kept)
 

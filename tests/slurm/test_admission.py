@@ -90,7 +90,7 @@ def test_the_reason_of_a_job_that_waits(case):
 def reason_of(job: Job) -> Reason:
     if job.priority == 0:
         return Reason.HELD_USER
-    view = queue.view([job], recorded.SITE, recorded.NODES, NOON)
+    view = queue.view([job], recorded.SITE, NOON)
     if job.key in view.reasons:
         return view.reasons[job.key][0]
     plan = placement.plan(view.candidates, (), recorded.NODES, recorded.PARTITIONS, view.licenses_free, NOON)

@@ -36,7 +36,7 @@ def started(case: recorded.Case, index: int | None = None) -> Job:
     )
     if job.request.account is None or job.request.qos is None:
         job = job.changed(request=with_defaults(job, admitted))
-    view = queue.view([job], recorded.SITE, recorded.NODES, NOON)
+    view = queue.view([job], recorded.SITE, NOON)
     plan = placement.plan(view.candidates, (), recorded.NODES, recorded.PARTITIONS, view.licenses_free, NOON)
     (found,) = plan.placements
     return job.changed(state=JobState.CONFIGURING, nodes=found.shares, attempt=1)

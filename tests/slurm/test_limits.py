@@ -95,7 +95,7 @@ class Queue:
         return number
 
     def states(self) -> dict[int, str]:
-        view = queue.view(self.jobs, SITE, NODES, NOON + 100, rules=self.rules)
+        view = queue.view(self.jobs, SITE, NOON + 100, rules=self.rules)
         plan = placement.plan(
             view.candidates, view.running, NODES, SITE.partitions, view.licenses_free, NOON + 100, tally=view.tally
         )
