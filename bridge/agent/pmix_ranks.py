@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bridge.agent.stepd import Service
 
 _PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "pmix_server.py")
+_FOLDERS = "/tmp"  # noqa: S108  (paths of sockets must be short)
 _FOR_LIBRARIES = ("PATH", "LD_LIBRARY_PATH", "TMPDIR", "HOME")
 
 
@@ -33,8 +34,21 @@ class PmixRanks(mpi_ranks.MpiRanks):
         self._service, self._tell, self._wanted = service, tell, wanted
         self._environments: Dict[int, Dict[str, str]] = {}
         self._start: Optional[Callable[[], None]] = None
-        self._folder = f"/tmp/bridge-pmix-{os.urandom(8).hex()}"  # noqa: S108  (paths of sockets must be short)
-        os.mkdir(self._folder, 0o700)
+        self._folder = os.path.join(_FOLDERS, f"bridge-pmix-{os.urandom(8).hex()}")
+        self._link: Optional[wire.Link] = None
+        self._watched = selectors.EVENT_READ
+        try:
+            os.mkdir(self._folder, 0o700)
+            self._link = wire.Link(self._start_server(environment))
+        except OSError as error:
+            self._lose(str(error))
+            return
+        service.selector.register(self._link, self._watched, self._on_events)
+        node = next(place for place, ranks in enumerate(wanted["ranks"]) if numbers[0] in ranks)
+        self._send({**wanted, "node": node, "folder": self._folder})
+
+    def _start_server(self, environment: Mapping[str, str]) -> socket.socket:
+        """The connection to it. Raises OSError."""
         ours, theirs = socket.socketpair()
         if os.fork() == 0:
             try:
@@ -42,11 +56,7 @@ class PmixRanks(mpi_ranks.MpiRanks):
             finally:
                 os._exit(1)
         theirs.close()
-        self._link: Optional[wire.Link] = wire.Link(ours)
-        self._watched = selectors.EVENT_READ
-        service.selector.register(self._link, self._watched, self._on_events)
-        node = next(place for place, ranks in enumerate(wanted["ranks"]) if numbers[0] in ranks)
-        self._send({**wanted, "node": node, "folder": self._folder})
+        return ours
 
     @staticmethod
     def _become_server(connection: int, environment: Mapping[str, str]) -> None:
@@ -63,10 +73,12 @@ class PmixRanks(mpi_ranks.MpiRanks):
 
     def when_ready(self, start: Callable[[], None]) -> None:
         self._start = start
+        if self._link is None:  # lost already
+            self._begin()
 
     def before_start(self, number: int) -> Tuple[Dict[str, str], Optional[int]]:
         if number not in self._environments:
-            raise OSError(0, "no PMIx")
+            raise OSError(0, "there is no PMIx server")
         job, step = (int(part) if part.isdigit() else 0 for part in str(self._wanted["name"]).split(".")[-2:])
         transports = f"{job:08x}{step:08x}"
         return {

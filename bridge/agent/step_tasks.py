@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import selectors
 import signal
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Set
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Set
 
 from bridge.agent import mpi_launchers, mpi_ranks, pmi_ranks, pmix_ranks, ranks, step_environment, wire
 from bridge.agent.step_peer import Peer
@@ -25,6 +25,8 @@ class Launch(Peer):
         self.ranks: List[ranks.Rank] = []
         self._paused: Set[int] = set()
         self._started = False
+        self._early: List[Callable[[], None]] = []
+        """Signals and input that came while there were no ranks yet: a PMIx server takes its time."""
         self._is_done = False
         self._mark = b""
         self._gathering: Optional[Timer] = None
@@ -83,13 +85,16 @@ class Launch(Peer):
                 more = {**files, "inherited": inherited}
                 rank = ranks.start(number, task["argv"], {**environment, **for_mpi}, {**options, **more})
             except OSError as error:
-                self.send(wire.control({"failed": number, "why": os.strerror(error.errno or 0)}))
+                self.send(wire.control({"failed": number, "why": error.strerror or str(error)}))
                 continue
             self._mpi.after_start(number)
             self.ranks.append(rank)
             for fd in rank.outputs():
                 self._listen(fd, rank)
         self.send(wire.control({"started": [rank.number for rank in self.ranks]}))
+        for call in self._early:
+            call()
+        self._early.clear()
         if not self.ranks:
             self._finish()
 
@@ -137,6 +142,9 @@ class Launch(Peer):
     # ── input ─────────────────────────────────────────────────────────────────────────────────────
 
     def _feed(self, number: int, data: bytes, *, ends: bool) -> None:
+        if not self._started:
+            self._early.append(lambda: self._feed(number, data, ends=ends))
+            return
         for rank in self.ranks:
             if number not in (wire.ALL_RANKS, rank.number) or rank.stdin is None:
                 continue
@@ -171,6 +179,9 @@ class Launch(Peer):
     # ── signals and the end ───────────────────────────────────────────────────────────────────────
 
     def signal(self, number: int, numbers: Optional[List[int]]) -> None:
+        if not self._started:
+            self._early.append(lambda: self.signal(number, numbers))
+            return
         for rank in self.ranks:
             if numbers is None or rank.number in numbers:
                 rank.signal(number)

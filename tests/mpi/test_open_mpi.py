@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.agent import processes
+from bridge.agent import pmix_ranks, processes
 from tests.agent.step_ground import DEADLINE_SECONDS, Allocation, an_allocation
 from tests.mpi.programs import MEGABYTES_64, compile_program, compile_world, lines_of_world
 
@@ -73,6 +73,30 @@ def test_ranks_find_their_server_and_nothing_is_left_of_it(four_nodes):
     assert found["PMIX_NAMESPACE"] == f"12.{found['SLURM_STEP_ID']}"
     assert found["SLURM_PMIX_MAPPING_SERV"] == "(vector,(0,1,1))"
     assert not Path(found["PMIX_SERVER_TMPDIR"]).exists()
+
+
+def test_input_and_signals_wait_until_the_server_lets_ranks_start(four_nodes):
+    assert four_nodes.srun("--mpi=pmix", "-N1", "-n1", "cat", stdin=b"hello\n").out == "hello\n"
+    ran = four_nodes.srun("--mpi=pmix", "--prolog=/bin/false", "-N1", "-n1", "sleep", "1000")
+    assert ("task 0: Killed" in ran.err, "Timed out" in ran.err, ran.code) == (True, False, 137)
+
+
+def test_a_library_that_cannot_be_loaded_ends_the_step_with_a_sentence(four_nodes, tmp_path: Path):
+    (tmp_path / "libpmix.so.2").touch()
+    ran = four_nodes.srun("--mpi=pmix", "-N1", "-n1", "echo", "up", env={"LD_LIBRARY_PATH": str(tmp_path)})
+    told = ran.err.splitlines()
+    assert told[0].startswith("srun: error: --mpi=pmix: no PMIx server: libpmix.so.2 cannot be loaded (")
+    assert told[0].endswith("); mpirun starts Open MPI programs")
+    assert told[-1].endswith(": task 0: there is no PMIx server")
+    assert (ran.out, ran.code) == ("", 1)
+
+
+def test_a_folder_that_cannot_be_made_ends_the_step_with_a_sentence(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(pmix_ranks, "_FOLDERS", "/nowhere")
+    with an_allocation(1) as made:
+        ran = made.srun("--mpi=pmix", "-n1", "echo", "up")
+    assert "no PMIx server: [Errno 2] No such file or directory: '/nowhere/bridge-pmix-" in ran.err
+    assert (ran.err.splitlines()[-1], ran.out, ran.code) == ("srun: error: n1: task 0: there is no PMIx server", "", 1)
 
 
 def test_a_server_that_dies_ends_the_step_with_a_sentence():
