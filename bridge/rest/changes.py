@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from adapters.slurm import durations, scontrol_update
+from adapters.slurm import durations, scontrol_settings
 from bridge.core.change import Change
 from bridge.core.errors import Refused
 from bridge.core.job import Job
@@ -57,8 +57,8 @@ def read(body: Mapping[str, Any], job: Job, now: float) -> Change:
 
 def _change(settings: tuple[tuple[str, str], ...], job: Job, clock: durations.Clock, field: str | None) -> Change:
     try:
-        return scontrol_update.change_for(scontrol_update.Update(settings=settings), job, clock)
-    except scontrol_update.BadSetting as bad:
+        return scontrol_settings.change_for(settings, job, clock)
+    except scontrol_settings.BadSetting as bad:
         lines = str(bad).replace("{}", job.display_id).splitlines()
         sentence = "; ".join(line.removeprefix("scontrol: error: ") for line in lines if line != "No changes specified")
         raise Refused(f"{field}: {sentence}", code="invalid_value", field=field) from bad

@@ -15,6 +15,7 @@ from adapters.slurm import (
     jobfacts,
     scontrol,
     scontrol_config,
+    scontrol_settings,
     scontrol_show,
     scontrol_update,
     selectors,
@@ -439,7 +440,7 @@ async def _update_one(
             if not change.is_empty():
                 results += await world.service.update(caller, [one], change)
         return _said(caller, "update", word, selected, results, of_all=False)
-    except scontrol_update.BadSetting as bad:
+    except scontrol_settings.BadSetting as bad:
         return [str(bad).replace("{}", word)]
     except BridgeError as error:
         return _said(caller, "update", word, selected, [Result(selector(selected), None, error)])
@@ -450,7 +451,7 @@ def _changes(
 ) -> list[tuple[Selector, Change]]:
     """One change for all, or one for each record where a setting is relative to what the job asks for now."""
     whole = selected.tasks is None
-    changes = [scontrol_update.change_for(update, job, clock, whole=whole) for job in jobs]
+    changes = [scontrol_settings.change_for(update.settings, job, clock, whole=whole) for job in jobs]
     if all(change == changes[0] for change in changes):
         return [(selector(selected), changes[0])]
     pairs = []

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.slurm import scontrol, scontrol_config, scontrol_show, scontrol_update
+from adapters.slurm import scontrol, scontrol_config, scontrol_settings, scontrol_show, scontrol_update
 from adapters.slurm.answer import Answer
 from adapters.slurm.scontrol_config import Installation
 from adapters.slurm.scontrol_show import NodeUse, joined
@@ -509,7 +509,7 @@ def test_orders(argv, order):
 def change_of(*words, job=None):
     update = scontrol.read(["update", "JobId=12", *words], {})
     assert isinstance(update, scontrol_update.Update), update
-    return scontrol_update.change_for(update, job or a_job(), a_view().clock)
+    return scontrol_settings.change_for(update.settings, job or a_job(), a_view().clock)
 
 
 @pytest.mark.parametrize(
@@ -538,7 +538,7 @@ def test_settings(words, change):
 
 def test_a_throttle_is_for_arrays():
     assert change_of("ArrayTaskThrottle=5", job=a_job(asked={"array": "0-9%2"})) == Change(array_throttle=5)
-    with pytest.raises(scontrol_update.BadSetting, match="only allowed on ArrayJobId"):
+    with pytest.raises(scontrol_settings.BadSetting, match="only allowed on ArrayJobId"):
         change_of("ArrayTaskThrottle=5")
 
 
@@ -563,14 +563,14 @@ def test_cpus_are_counted_in_tasks():
     ],
 )
 def test_bad_settings(word, text):
-    with pytest.raises(scontrol_update.BadSetting) as caught:
+    with pytest.raises(scontrol_settings.BadSetting) as caught:
         change_of(word)
     assert str(caught.value) == text
 
 
 PAIRS = st.builds(
     lambda name, value: f"{name}={value}",
-    st.sampled_from([*scontrol_update._SETTINGS, "JobId", "NodeName", "State", "Reason", "Job", "x"]),
+    st.sampled_from([*scontrol_settings.SETTINGS, "JobId", "NodeName", "State", "Reason", "Job", "x"]),
     st.text(max_size=10),
 )
 
@@ -581,8 +581,8 @@ def test_any_update_is_read_or_refused(words):
     if not isinstance(update, scontrol_update.Update) or update.nodes is not None:
         return
     try:
-        change = scontrol_update.change_for(update, a_job(), a_view().clock)
-    except scontrol_update.BadSetting:
+        change = scontrol_settings.change_for(update.settings, a_job(), a_view().clock)
+    except scontrol_settings.BadSetting:
         return
     assert isinstance(change, Change)
 
@@ -611,7 +611,7 @@ def test_what_becomes_of_a_job_that_can_never_start_is_shown_where_it_was_said(w
 def recorded_after(*words, **fields):
     update = scontrol_update.read(["JobId=12", *words])
     assert isinstance(update, scontrol_update.Update), update
-    return scontrol_update.change_for(update, a_job(**fields), a_view().clock)
+    return scontrol_settings.change_for(update.settings, a_job(**fields), a_view().clock)
 
 
 @pytest.mark.parametrize(
@@ -671,7 +671,7 @@ def test_what_is_recorded_is_added_to_what_was():
     ],
 )
 def test_settings_that_are_refused(word, text):
-    with pytest.raises(scontrol_update.BadSetting) as bad:
+    with pytest.raises(scontrol_settings.BadSetting) as bad:
         recorded_after(word)
     assert str(bad.value) == text
 
