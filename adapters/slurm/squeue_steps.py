@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from adapters.slurm import durations, hostlist, jobfacts
+from adapters.slurm import durations, hostlist, jobfacts, steprows
 from adapters.slurm.answer import Answer
-from adapters.slurm.columns import Column, Printer, compile_letters, compile_names
+from adapters.slurm.columns import ABSENT, Column, Printer, compile_letters, compile_names
 from adapters.slurm.squeue_columns import View
 from adapters.slurm.steprows import Step
 from bridge.core.job import Job
@@ -29,15 +29,12 @@ class Row:
 
 
 def rows_of(jobs: Iterable[Job], steps: Sequence[Step]) -> Iterator[Row]:
-    for job in jobs:
-        if not job.nodes or job.started_at is None or job.is_final:
-            continue
-        for step in steps:
-            if step.key == job.key and step.attempt == job.attempt and step.ended_at is None:
-                where = (step.started_at, step.node_list)
-                yield Row(job, str(step.step_id), step.name, *where, step.tasks, step.cpus)
+    for job, began_at, mine in steprows.running(jobs, steps):
+        for step in mine:
+            where = (step.started_at, step.node_list)
+            yield Row(job, str(step.step_id), step.name, *where, step.tasks, step.cpus)
         first = job.nodes[0]
-        yield Row(job, "batch", "batch", job.started_at, (first.node,), 1, first.cpus)
+        yield Row(job, "batch", "batch", began_at, (first.node,), 1, first.cpus)
 
 
 def render(
@@ -73,6 +70,7 @@ _ALL_ORDER = "bijluAMNPSU"
 
 
 def _column(title: str, value: Callable[[Row], str]) -> Column[Row]:
+    """Says the type: `Column[Row](...)` cannot be called, as its instances have no place for the alias."""
     return Column(title, value)
 
 
@@ -80,7 +78,7 @@ def _columns(view: View) -> tuple[dict[str, Column[Row]], dict[str, Column[Row]]
     """By letter, and by lower-case name. Titles are 25.11's, also where two of them stand at each other's column."""
 
     def absent(title: str) -> Column[Row]:
-        return Column(title, lambda row: "(null)")
+        return Column(title, lambda row: ABSENT)
 
     array_id = _column("ARRAY_JOB_ID", lambda row: str(row.job.array_id or 0))
     task = _column("ARRAY_TASK_ID", lambda row: "N/A" if row.job.task_index is None else str(row.job.task_index))

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from adapters.slurm import hostlist, jobfacts, scontrol_show
+from adapters.slurm import hostlist, jobfacts, scontrol_show, steprows
 from adapters.slurm.data import Asked, Wish, document
 from adapters.slurm.rest.envelope import answer
 from adapters.slurm.rest.shapes import INFINITE, INT32, INT64, STRINGS, TEXT, U32, U64, List, Record
@@ -66,12 +66,9 @@ class Running:
 def running(jobs: Iterable[Job], rows: Sequence[Step], view: View) -> list[Running]:
     """The batch script of each job that runs, and its steps."""
     found = []
-    for job in jobs:
-        if not job.nodes or job.started_at is None or job.is_final:
-            continue
-        mine = [row for row in rows if row.key == job.key and row.attempt == job.attempt and row.ended_at is None]
+    for job, began_at, mine in steprows.running(jobs, rows):
         for row in (None, *mine):
-            since = job.started_at if row is None else row.started_at
+            since = began_at if row is None else row.started_at
             found.append(Running(job, row, max(0, int(view.now) - int(since))))
     return found
 
