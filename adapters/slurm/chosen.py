@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from adapters.slurm.occurrences import Occurrence, Rank, Refusal, fatal
 from adapters.slurm.values import Nodes
+from bridge.core.request import Gres
 
 Fields = dict[str, Occurrence]
 
@@ -97,28 +98,31 @@ _DEVICES = ("gres", "gpus_per_node", "gpus_per_task", "gres_per_job", "gres_per_
 
 def _check_devices(chosen: Chosen, tres: str, exit_error: int) -> None:
     """What sbatch refuses before it asks the controller."""
-    component, special = chosen.component, chosen.special
-    said = _wrong_with_devices(chosen, tres)
+    wishes = _device_wishes(chosen)
+    said = _wrong_with_devices(chosen, tres, wishes)
     if said:
         raise Refusal(
             f"sbatch: error: {said}\nsbatch: error: Invalid generic resource (gres) specification\n", exit_error
         )
-    wishes = [place[name].value for name in _DEVICES for place in (component, special) if name in place]
-    asked = {(one.name, one.type is None) for wish in wishes if isinstance(wish, tuple) for one in wish}
+    asked = {(one.name, one.type is None) for one in wishes}
     if any((name, True) in asked and (name, False) in asked for name, _ in asked):
         raise Refusal("sbatch: error: Invalid GRES specification (with and without type identification)\n", exit_error)
 
 
-def _wrong_with_devices(chosen: Chosen, tres: str) -> str | None:
+def _device_wishes(chosen: Chosen) -> list[Gres]:
+    places = (chosen.component, chosen.special)
+    wishes = [place[name].value for name in _DEVICES for place in places if name in place]
+    return [one for wish in wishes if isinstance(wish, tuple) for one in wish]
+
+
+def _wrong_with_devices(chosen: Chosen, tres: str, wishes: list[Gres]) -> str | None:
     """In sbatch's words: a wish for something else that hangs on devices which were not asked for."""
     component, special = chosen.component, chosen.special
     per_task = "gpus_per_task" in special or "gres/" in tres or "gres:" in tres
     if per_task and not ("tasks" in component or "gres_per_job" in component or "nodes" in special):
         said = "--gpus-per-task or --tres-per-task used without either --gpus or -n/--ntasks is not allowed."
         return f"Failed to validate job spec. {said}"
-    wishes = [place[name].value for name in _DEVICES for place in (component, special) if name in place]
-    has_gpus = "gres/gpu" in tres or "gres:gpu" in tres
-    has_gpus = has_gpus or any(one.name == "gpu" for wish in wishes if isinstance(wish, tuple) for one in wish)
+    has_gpus = "gres/gpu" in tres or "gres:gpu" in tres or any(one.name == "gpu" for one in wishes)
     for kind, name, place in (("mem", "mem_per_gpu", special), ("cpus", "cpus_per_gpu", component)):
         if name in place and not has_gpus and "tasks_per_gpu" not in component:
             return f"Requested {kind}_per_tres=gres/gpu:{place[name].value} but did not request any GPU."

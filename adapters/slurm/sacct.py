@@ -439,13 +439,13 @@ def _title(chosen: sacct_fields.Chosen) -> str:
 
 def _cell(chosen: sacct_fields.Chosen, text: str) -> str:
     """A field of fixed width and a blank; what is too long ends in `+`."""
-    width = chosen.width
     if not text.isascii():  # widths count bytes
-        return columns.as_bytes(text, lambda shown: _fitted(chosen, shown, width))
-    return _fitted(chosen, text, width)
+        return columns.as_bytes(text, lambda shown: _fitted(chosen, shown))
+    return _fitted(chosen, text)
 
 
-def _fitted(chosen: sacct_fields.Chosen, text: str, width: int) -> str:
+def _fitted(chosen: sacct_fields.Chosen, text: str) -> str:
+    width = chosen.width
     if len(text) > width and chosen.name not in sacct_fields.NEVER_CUT:
         if chosen.name in sacct_fields.PLAINLY_CUT:
             text = text[:width]

@@ -49,31 +49,32 @@ def flags_of(job: Job) -> list[str]:
 
 
 def read(line: Read) -> Filters | Answer:
-    nodes, cpus = _range(line.last("nnodes"), "node"), _range(line.last("ncpus"), "cpu")
-    limit = _limit(line.last("timelimit-min"), line.last("timelimit-max"))
-    reasons, flags = _reasons(line.last("reason")), _flags(line.last("flags"))
-    for found in (nodes, cpus, limit, reasons, flags):
-        if isinstance(found, Answer):
-            return found
     associations = line.last("associations")
     numbers = [int(word) for word in (associations or "").split(",") if word.isascii() and word.isdigit()]
-    return Filters(
-        nodes,  # type: ignore[arg-type]  # no Answer: see above
-        cpus,  # type: ignore[arg-type]
-        limit,  # type: ignore[arg-type]
-        reasons,  # type: ignore[arg-type]
-        flags,  # type: ignore[arg-type]
-        None if associations is None else frozenset(numbers),
-    )
+    try:
+        return Filters(
+            nodes=_range(line.last("nnodes"), "node"),
+            cpus=_range(line.last("ncpus"), "cpu"),
+            limit_minutes=_limit(line.last("timelimit-min"), line.last("timelimit-max")),
+            reasons=_reasons(line.last("reason")),
+            flags=_flags(line.last("flags")),
+            associations=None if associations is None else frozenset(numbers),
+        )
+    except _BadFilter as bad:
+        return Answer(stderr=f"sacct: {bad}\n", exit_code=1)
 
 
-def _range(text: str | None, what: str) -> Range | Answer | None:
+class _BadFilter(ValueError):
+    """Its text is what sacct says."""
+
+
+def _range(text: str | None, what: str) -> Range | None:
     """`4`, `2-4`"""
     if text is None:
         return None
     first, dash, last = text.partition("-")
     if not _is_number(first) or (dash and not _is_number(last)):
-        return _refused("error", f'Invalid numeric value "{text}" for requested {what} range.')
+        raise _BadFilter(f'error: Invalid numeric value "{text}" for requested {what} range.')
     return int(first), int(last if dash else first)
 
 
@@ -81,39 +82,35 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) < 10
 
 
-def _limit(least: str | None, most: str | None) -> Range | Answer | None:
+def _limit(least: str | None, most: str | None) -> Range | None:
     """-K alone chooses nothing; -k alone this limit exactly."""
     minutes = []
     for text in (least, most):
         try:
             minutes.append(None if text is None else (values.time_limit(text) + 59) // 60)
-        except ValueError:
-            return _refused("fatal", "Invalid time limit specification")
+        except ValueError as bad:
+            raise _BadFilter("fatal: Invalid time limit specification") from bad
     if minutes[0] is None:
         return None
     return minutes[0], minutes[0] if minutes[1] is None else minutes[1]
 
 
-def _reasons(text: str | None) -> frozenset[str] | Answer | None:
+def _reasons(text: str | None) -> frozenset[str] | None:
     if text is None:
         return None
     words = [word for word in text.split(",") if word]
     known = {reason.value.lower() for reason in Reason}
     for word in words:
         if word.lower() not in known:
-            return _refused("fatal", f"unrecognized job reason value '{word}'")
+            raise _BadFilter(f"fatal: unrecognized job reason value '{word}'")
     return frozenset(word.lower() for word in words)
 
 
-def _flags(text: str | None) -> frozenset[str] | Answer | None:
+def _flags(text: str | None) -> frozenset[str] | None:
     if text is None:
         return None
     words = [word for word in text.split(",") if word]
     for word in words:
         if word.lower() not in _FLAGS:
-            return _refused("error", f"str_2_job_flags: Invalid job flag {word}")
+            raise _BadFilter(f"error: str_2_job_flags: Invalid job flag {word}")
     return frozenset(_FLAGS[word.lower()] for word in words)
-
-
-def _refused(severity: str, text: str) -> Answer:
-    return Answer(stderr=f"sacct: {severity}: {text}\n", exit_code=1)

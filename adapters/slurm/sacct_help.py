@@ -17,11 +17,10 @@ sacct [OPTIONS]
   -h, --help, --usage, -e, --helpstate, --helpreason, -V, --version
 """
 
-_FIELDS = squeue_help.columns_of_four(list(sacct_fields.WIDTHS))
 TEXTS = {
     "help": _HELP,
     "usage": "Usage: sacct [options]\n\tUse --help for help\n",
-    "helpformat": "".join(f"{line.removesuffix(' ')}\n" for line in _FIELDS.splitlines()),
+    "helpformat": squeue_help.columns_of_four(list(sacct_fields.WIDTHS), end=""),
     "helpstate": squeue_help.columns_of_four(
         [state.value for state in states.ORDER if state in FINAL | {JobState.PENDING, JobState.RUNNING}]
     ),

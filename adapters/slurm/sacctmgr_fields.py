@@ -431,10 +431,5 @@ TITLES_OF_NOTHING = {
 
 def empty(entity: str, form: Form) -> str:
     titles = TITLES_OF_NOTHING[entity]
-    if not form.header:
-        return ""
-    if form.delimiter is not None:
-        end = form.delimiter if form.ends_with_delimiter else ""
-        return form.delimiter.join(title for title, _ in titles) + end + "\n"
-    rows = ("".join(f"{title:>{width}} " for title, width in titles), "".join("-" * width + " " for _, width in titles))
-    return "".join(f"{row}\n" for row in rows)
+    fields = [Chosen(Field(title.lower(), len(title), width, title, _nothing), width) for title, width in titles]
+    return render(fields, [], form)

@@ -65,10 +65,11 @@ def letters_of_eight(letters: Sequence[str]) -> str:
     return "".join("".join(f"%{letter:<5}" for letter in row) + "\n" for row in rows)
 
 
-def columns_of_four(words: Sequence[str]) -> str:
-    """Names in rows of four, as the --helpformat texts have them."""
+def columns_of_four(words: Sequence[str], *, end: str = " ") -> str:
+    """Names in rows of four, as the --helpformat texts have them; those of sacct and sstat without the blank at the
+    end of a row."""
     rows = [words[at : at + 4] for at in range(0, len(words), 4)]
-    return "".join(" ".join(f"{word:<19}" for word in row) + " \n" for row in rows)
+    return "".join(" ".join(f"{word:<19}" for word in row) + end + "\n" for row in rows)
 
 
 TEXTS = {

@@ -309,10 +309,9 @@ def _joined(measures: Mapping[str, Measure], of: Callable[[Measure, Row], str], 
     return ",".join(f"{name}={of(measure, row)}" for name, measure in measures.items()) if row.tasks else ""
 
 
-_FIELDS = squeue_help.columns_of_four(list(WIDTHS))
 _TEXTS = {
     "version": ANNOUNCEMENT,
     "help": HELP,
     "usage": USAGE,
-    "helpformat": "".join(f"{line.removesuffix(' ')}\n" for line in _FIELDS.splitlines()),
+    "helpformat": squeue_help.columns_of_four(list(WIDTHS), end=""),
 }

@@ -218,10 +218,10 @@ async def _show_steps(world: World, caller: Caller, call: Call, order: scontrol.
         jobs = await world.service.jobs(caller, JobQuery(states=frozenset({JobState.RUNNING, JobState.SUSPENDED})))
     else:
         jobs = await _find(world, caller, selected) or []
-        if not any(job.state in (JobState.RUNNING, JobState.SUSPENDED) for job in jobs) and order.data is None:
-            failed = f"scontrol_print_step: slurm_get_job_steps({order.name}) failed"
-            return Reply(stderr=f"scontrol: error: {failed}: Invalid job id specified\n", exit_code=1)
     running = [job for job in jobs if job.state in (JobState.RUNNING, JobState.SUSPENDED)]
+    if selected is not None and not running and order.data is None:
+        failed = f"scontrol_print_step: slurm_get_job_steps({order.name}) failed"
+        return Reply(stderr=f"scontrol: error: {failed}: Invalid job id specified\n", exit_code=1)
     rows = await world.service.steps(caller, [job.key for job in running])
     view = await world.view(call)
     steps = [
