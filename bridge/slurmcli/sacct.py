@@ -27,7 +27,7 @@ async def run(world: World, caller: Caller, call: Call) -> Reply:
             return await _data(world, caller, call, query, [], [])
         return reply(sacct.render(query, [], await world.view(call)))
     book = await world.service.accounting.book()
-    unknown = _unknown(query, book)
+    unknown = await _unknown(query, book)
     if unknown is not None:
         return reply(unknown)
     found = await world.service.jobs(
@@ -54,7 +54,7 @@ async def run(world: World, caller: Caller, call: Call) -> Reply:
     return reply(sacct.render(query, sacct.rows_of(query, jobs, steps), await world.view(call), book))
 
 
-def _unknown(query: sacct.Query, book: Book) -> Answer | None:
+async def _unknown(query: sacct.Query, book: Book) -> Answer | None:
     """What the filters name that is not there."""
     for name in query.qos or ():
         if name not in book.qos:
@@ -62,7 +62,7 @@ def _unknown(query: sacct.Query, book: Book) -> Answer | None:
             said = f"sacct: error: You gave a bad qos '{name}'. Valid QOS's are {known}\n"
             return Answer(stderr=said + "sacct: fatal: problem processing qos list\n", exit_code=1)
     for name in query.groups or ():
-        if not is_group(name):
+        if not await asyncio.to_thread(is_group, name):
             return Answer(stderr=f"sacct: error: Invalid group id: {name}\n", exit_code=1)
     return None
 
