@@ -36,21 +36,30 @@ class Slurm:
         DIRECTORY.chmod(0o755)
         extra = DIRECTORY / "extra.conf"
         extra.write_text("PartitionName=closed Nodes=n3 State=DOWN\nMaxJobCount=50000\n")
-        told = subprocess.run(
+        try:
+            told = self._start(extra)
+        except subprocess.CalledProcessError:
+            # Stale: some daemons of an earlier one have ended, or its nodes were left drained. Nothing of it is needed.
+            self.stop()
+            told = self._start(extra, "--fresh")
+        exported = dict(re.findall(r"export (\w+)=\"?([^\"\n;]*)\"?", told))
+        exported["PATH"] = exported["PATH"].replace("$PATH", os.environ["PATH"])
+        self.exported = exported
+        entry = next(entry for entry in map(_entry, ("bob", "nobody")) if entry)
+        self.user = Person(entry.pw_name, entry.pw_uid, entry.pw_gid, entry.pw_dir)
+
+    def _start(self, extra: Path, *words: str) -> str:
+        """What to export, as shell lines."""
+        return subprocess.run(
             [
-                *(bundle_directory / "start", "--dir", DIRECTORY / "slurm", "--port-base", str(PORT_BASE)),
-                *("--gpus", "4", "--dbd", "--extra", extra),
+                *(self._bundle / "start", "--dir", DIRECTORY / "slurm", "--port-base", str(PORT_BASE)),
+                *("--gpus", "4", "--dbd", "--extra", extra, *words),
             ],
             check=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
         ).stdout
-        exported = dict(re.findall(r"export (\w+)=\"?([^\"\n;]*)\"?", told))
-        exported["PATH"] = exported["PATH"].replace("$PATH", os.environ["PATH"])
-        self.exported = exported
-        entry = next(entry for entry in map(_entry, ("bob", "nobody")) if entry)
-        self.user = Person(entry.pw_name, entry.pw_uid, entry.pw_gid, entry.pw_dir)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -88,6 +97,26 @@ class Slurm:
     def cancel_all(self) -> None:
         self.run("scancel", "--user", self.user.name, as_root=True)
         self.run("scancel", "--user", "root", as_root=True)
+
+    def free(self) -> None:
+        """No job is left and every node idle, whatever was played here before."""
+        self.cancel_all()
+        for name, state in self._nodes():
+            if state.startswith(("drain", "down", "fail")):
+                self.run("scontrol", "update", f"nodename={name}", "state=resume", as_root=True)
+        self.until(lambda: not self.run("squeue", "--noheader").out and all(one == "idle" for _, one in self._nodes()))
+
+    def _nodes(self) -> list[tuple[str, str]]:
+        """(name, state); a node of two partitions comes twice, one that does not respond with `*`."""
+        rows = self.run("sinfo", "--noheader", "--Node", "--format=%N %T").out.splitlines()
+        return [(name, state) for name, state in map(str.split, rows)]
+
+    def until(self, look: Callable[[], harness.T], seconds: float = harness.WAIT_SECONDS) -> harness.T:
+        deadline = time.monotonic() + seconds
+        while not (found := look()):
+            assert time.monotonic() < deadline, f"nothing to see after {seconds} s"
+            time.sleep(0.1)  # slurmctld has no events to wait for
+        return found
 
     def stop(self) -> None:
         subprocess.run([self._bundle / "stop", "--dir", DIRECTORY / "slurm"], check=False, stderr=subprocess.DEVNULL)
@@ -130,11 +159,7 @@ class AsBridge(harness.Bridge):
         return self._slurm.run(name, *argv, cwd=where, stdin=stdin or b"", env=env, umask=umask, as_root=as_root)
 
     def until(self, look: Callable[[], harness.T], seconds: float = harness.WAIT_SECONDS) -> harness.T:
-        deadline = time.monotonic() + seconds
-        while not (found := look()):
-            assert time.monotonic() < deadline, f"nothing to see after {seconds} s"
-            time.sleep(0.1)  # slurmctld has no events to wait for
-        return found
+        return self._slurm.until(look, seconds)
 
     def log_end(self, lines: int = 40) -> str:
         return ""

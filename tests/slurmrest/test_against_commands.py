@@ -92,6 +92,7 @@ class Played:
 
 @pytest.fixture(scope="module")
 def theirs(real: Real) -> Played:
+    real.slurm.free()
     for line in BOOK:
         real.slurm.run("sacctmgr", "-i", *line.format(real.slurm.user.name).split(), as_root=True)
     found = Played(lambda *words, **options: real.slurm.run(*words, cwd="/tmp", **options))

@@ -71,6 +71,7 @@ SUBJECTS = {**sequence.SUBJECTS, **sequence_site.SUBJECTS}
 
 @pytest.fixture(scope="module")
 def real_root(real: Real) -> Real:
+    real.slurm.free()
     for line in BOOK:
         real.slurm.run("sacctmgr", "-i", *line.format(real.slurm.user.name).split(), as_root=True)
     return Real(real.slurm, "root")
