@@ -36,7 +36,7 @@ ERRORS: dict[str, tuple[int, str]] = {
     "unspecified": (-1, "Unspecified error"),
     "reservation_access": (2052, "Access denied to requested reservation"),
     "invalid_reservation": (2053, "Requested reservation is invalid"),
-    "path_too_long": (2055, "Pathname of a file, directory or other parameter too long"),
+    "path_too_long": (2012, "Pathname of a file, directory or other parameter too long"),
     "invalid_qos": (2066, "Invalid qos specification"),
     "job_held": (2042, "Job is in held state, pending scheduler release"),
     "circular_dependency": (2071, "Circular job dependency"),
