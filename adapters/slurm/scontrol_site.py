@@ -309,8 +309,8 @@ def lines(one: Reservation, nodes: Sequence[Node], clock: Clock) -> list[str]:
         f"Features={one.features or '(null)'} PartitionName={one.partition or '(null)'} Flags={','.join(one.flags)}",
         f"TRES=cpu={cpus}",
         "AllowedPartitions=(null) QOS=(null)",
-        f"Users={_people(one.users, one.are_users_shut_out)} Groups={_people(one.groups)} "
-        f"Accounts={_people(one.accounts, one.are_accounts_shut_out)} Licenses=(null) State={state} "
+        f"Users={people(one.users, one.are_users_shut_out) or '(null)'} Groups={people(one.groups) or '(null)'} "
+        f"Accounts={people(one.accounts, one.are_accounts_shut_out) or '(null)'} Licenses=(null) State={state} "
         "BurstBuffer=(null)",
         "MaxStartDelay=(null)",
     ]
@@ -341,8 +341,9 @@ def kept_for(node: str, kept: Sequence[Reservation], now: float) -> tuple[str, s
     return ("reserved", mine[0].name) if mine else ("", "")
 
 
-def _people(names: Sequence[str], shut_out: bool = False) -> str:
-    return ",".join(f"-{name}" if shut_out else name for name in names) or "(null)"
+def people(names: Sequence[str], shut_out: bool = False) -> str:
+    """Users, groups or accounts of a reservation."""
+    return ",".join(f"-{name}" if shut_out else name for name in names)
 
 
 # ── partitions ────────────────────────────────────────────────────────────────────────────────────

@@ -70,8 +70,8 @@ class Accounting:
         wanted = await self._job_query(query)
         found = await self._service.jobs(ask.caller, wanted)
         if wanted.keys is None:
-            until = query.moment("end_time", self._world.now())
-            found = [job for job in found if jobfacts.has_history(job, until or self._world.now())]
+            until = wanted.active_until or self._world.now()
+            found = [job for job in found if jobfacts.has_history(job, until)]
         if query.text("exit_code"):
             parsing.warn_of_type(query.text("exit_code"), INT32, "#/exit_code/", ask.said)
         if query.text("cluster") not in (None, self._cluster):

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from adapters.slurm import sacctmgr_texts
-from adapters.slurm.rest import book_edits, parsing
+from adapters.slurm import errors, sacctmgr_texts
+from adapters.slurm.rest import book_edits, envelope, parsing
 from adapters.slurm.rest.book_edits import Writing
 from adapters.slurm.rest.envelope import Error
 from adapters.slurm.rest.parsing import Failed
@@ -13,6 +13,9 @@ from bridge.slurmrest.accounting import Accounting
 from bridge.slurmrest.asking import Ask, Handler, NotModified, Reply, World
 
 _Put = Callable[[Book, Sequence[Json], Writing], Book]
+_NO_TRES = "Updating TRES is not currently supported"
+_NO_CLUSTERS = ("slurmdb_clusters_add() failed", "update_clusters")
+"""What is told of clusters that cannot be added, and where slurmrestd finds it."""
 
 
 def handlers(world: World) -> Mapping[str, Handler]:
@@ -62,14 +65,14 @@ class BookWriter:
 
     async def tres(self, ask: Ask) -> Reply:
         """What kinds of resources there are follows from the nodes; slurmdbd takes none either."""
-        raise Failed(Error("Updating TRES is not currently supported", 2036, "op_handler_tres"))
+        raise Failed(Error(_NO_TRES, errors.number_of("not_supported"), "op_handler_tres"))
 
     async def config(self, ask: Ask) -> Reply:
         """All of it, or nothing where something of it cannot be."""
         body = parsing.an_object(parsing.load(ask.body) or {}, "#/")
-        failure, source = "slurmdb_clusters_add() failed", "update_clusters"
+        failure, source = _NO_CLUSTERS
         if not body.get("clusters"):
-            raise Failed(Error(failure, book_edits.NOTHING_LISTED, source))
+            raise Failed(Error(failure, envelope.EMPTY_LIST, source))
         await self._check_clusters(ask, book_edits.listed(body, "clusters"))
         writing = await self._writing(ask)
 
@@ -84,7 +87,7 @@ class BookWriter:
 
     async def _check_clusters(self, ask: Ask, given: Sequence[Json]) -> None:
         """There is one, and it stays as it is."""
-        failure, source = "slurmdb_clusters_add() failed", "update_clusters"
+        failure, source = _NO_CLUSTERS
         writing = await self._writing(ask)
         if not writing.asker.is_operator:
             raise Failed(Error(failure, book_edits.DENIED, source))

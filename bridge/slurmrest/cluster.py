@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from adapters.slurm import errors, hostlist, sdiag
+from adapters.slurm import errors, hostlist, scontrol_site, sdiag
 from adapters.slurm.rest import cluster, diagnostics, envelope, nodes, parsing
 from adapters.slurm.rest.envelope import Error
 from adapters.slurm.rest.parsing import Failed
@@ -95,7 +95,7 @@ class Cluster:
 
     async def change_nodes(self, ask: Ask) -> Reply:
         wanted = _change_of(ask)
-        names = [name for word in wanted.get("name") or () for name in _expanded(word)]
+        names = [name for word in wanted.get("name") or () for name in scontrol_site.expanded(word)]
         return await self._change(ask, names, wanted, "_update_nodes")
 
     async def _change(self, ask: Ask, names: Sequence[str], wanted: Mapping[str, Any], source: str) -> Reply:
@@ -213,10 +213,3 @@ def _change_of(ask: Ask) -> dict[str, Any]:
             parsing.warn_of_type(value, STRINGS, f"#/{name}/", ask.said)
             lists[name] = [value]
     return parsing.record({**given, **lists}, nodes.CHANGE, "#/", ask.said, "UPDATE_NODE_MSG", ask.version)
-
-
-def _expanded(word: str) -> list[str]:
-    try:
-        return hostlist.expand(word)
-    except ValueError:
-        return [word]  # no node has such a name

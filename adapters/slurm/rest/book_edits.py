@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from adapters.slurm import sacctmgr_add, sacctmgr_settings
+from adapters.slurm import errors, sacctmgr_add, sacctmgr_settings
 from adapters.slurm import sacctmgr_texts as texts
 from adapters.slurm.rest import accounts, book_words, envelope, parsing
 from adapters.slurm.rest.envelope import Error, Said
@@ -18,9 +18,7 @@ from adapters.slurm.sacctmgr_texts import Asker
 from bridge.core import accounting, accounting_edits, accounting_start
 from bridge.core.accounting import Account, AccountUser, Association, Book, Qos
 
-DENIED = 2002
-ACTIVE_JOBS = 7001
-NOTHING_LISTED = 2162
+DENIED = errors.number_of("access_denied")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +143,7 @@ def _coordinated(book: Book, account: str, given: Json, source: str) -> Book:
 
 
 def associations(book: Book, given: Sequence[Json], writing: Writing) -> Book:
-    failure, source = "slurmdb_associations_add() failed", "_foreach_update_assoc"
+    told = Error("slurmdb_associations_add() failed", -1, "_foreach_update_assoc")
     for index, value in enumerate(given):
         place = f"#/associations[{index}]/"
         one = _record(value, accounts.ASSOCIATION, "ASSOC", place, writing)
@@ -155,12 +153,11 @@ def associations(book: Book, given: Sequence[Json], writing: Writing) -> Book:
             raise _missing("user", place)
         account, user = (_name(one, field, place, writing.said) for field in ("account", "user"))
         partition = parsing.text(one.get("partition"), f"{place}partition/", writing.said) or ""
-        writing.check_cluster(one.get("cluster"), failure, source)
+        writing.check_cluster(one.get("cluster"), told.description, told.source)
         if not texts.may_edit(book, writing.asker, [account]):
-            raise Failed(Error(failure, -1, source))
-        _must_be_known(book, account, user, Error(failure, -1, source))
+            raise Failed(told)
+        _must_be_known(book, account, user, told)
         words = sacctmgr_settings.ADD_WORDS["account" if not user else "user"]
-        told = Error(failure, -1, source)
         s = book_words.settings_of(one, book_words.ASSOCIATION, words, writing.known(book), told)
         book = _placed(book, (account, user, partition), s, told)
         if one.get("is_default") is True and user:
@@ -360,4 +357,4 @@ def _may(asker: Asker, denied: Error) -> None:
 
 def _no_jobs(jobs: Sequence[Any], failure: str, source: str) -> None:
     if jobs:
-        raise Failed(Error(failure, ACTIVE_JOBS, source))
+        raise Failed(Error(failure, envelope.ACTIVE_JOBS, source))

@@ -9,7 +9,7 @@ why nothing else is done with them.
 from collections.abc import Mapping
 
 from adapters.slurm import values
-from adapters.slurm.rest import job_words, parsing, taking
+from adapters.slurm.rest import job_record, job_words, parsing, taking
 from adapters.slurm.rest.envelope import NO_SUCH_USER, Error, Said
 from adapters.slurm.rest.parsing import Failed
 from adapters.slurm.rest.shapes import (
@@ -338,13 +338,7 @@ _described(
     site_factor=taking.keep("priorities have no site factor here", INT32),
     spank_environment=taking.keep("there are no plug-ins of nodes here", STRINGS),
 )
-_described(
-    44,
-    step_id=taking.keep(
-        "the bridge itself gives jobs their ids",
-        Record("slurm_step_id", {"sluid": TEXT, "job_id": U32, "step_het_component": U32, "step_id": TEXT}),
-    ),
-)
+_described(44, step_id=taking.keep("the bridge itself gives jobs their ids", job_record.STEP_ID))
 _described(
     distribution=taking.text("distribution"),
     time_limit=_time("time"),

@@ -46,8 +46,10 @@ NO_CONTROLLER = 1800
 INVALID_JOB_ID = 2017
 PARTITION_LACKS = 2015
 JOB_HELD = 2042
+EMPTY_LIST = 2162
 NO_SUCH_USER = 2166
 NO_DATABASE = 7000
+ACTIVE_JOBS = 7001
 INVALID_QUERY = 9000
 NO_SUCH_PLACE = 9200
 NOT_CONVERTED = 9202
@@ -73,13 +75,11 @@ _TEXTS = {
     AMBIGUOUS: "Request matched more than one object to query. "
     "Request is limited to query of a single matching object.",
     PARTITION_LACKS: "Requested partition configuration not available now",
-    2042: "Job is in held state, pending scheduler release",
     2063: "Job cannot be submitted without the current working directory specified.",
     2078: "Job can not start immediately",
-    2036: "Requested operation not supported on this system",
-    2162: "Empty list",
-    7001: "Job(s) active, cancel job(s) before remove",
-    2166: "Unable to resolve user ID to user name",
+    EMPTY_LIST: "Empty list",
+    ACTIVE_JOBS: "Job(s) active, cancel job(s) before remove",
+    NO_SUCH_USER: "Unable to resolve user ID to user name",
 } | dict(errors.ERRORS.values())
 
 _STATUSES = {
@@ -186,14 +186,15 @@ def said_text(said: Said) -> str:
     """`"errors":[...],"warnings":[...]`"""
     if not said.errors and not said.warnings:
         return _NOTHING_SAID
-    told = [dump([error.plain() for error in said.errors])]
-    told.append(dump([{"description": text, "source": source} for text, source in said.warnings]))
-    return f'"errors":{told[0]},"warnings":{told[1]}'
+    return dump(_plain(said))[1:-1]
 
 
 def common(meta_fields: Mapping[str, Any], said: Said) -> dict[str, Json]:
+    return {"meta": meta_fields, **_plain(said)}
+
+
+def _plain(said: Said) -> dict[str, Json]:
     return {
-        "meta": meta_fields,
         "errors": [error.plain() for error in said.errors],
         "warnings": [{"description": text, "source": source} for text, source in said.warnings],
     }

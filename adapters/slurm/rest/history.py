@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapters.slurm import filenames, hostlist, jobfacts, sacct_fields, sizes
-from adapters.slurm.rest import job_words, jobs
+from adapters.slurm.rest import accounts, job_words, jobs
 from adapters.slurm.rest.accounts import ASSOCIATION_SHORT, TRES, Resources
 from adapters.slurm.rest.envelope import answer
 from adapters.slurm.rest.job_record import EXIT_CODE
@@ -273,13 +273,11 @@ def job(one: Job, steps: Sequence[Step], script: str, look: Look, version: int) 
 
 
 def _association(one: Job, view: View, version: int) -> dict[str, Any]:
-    found = view.association(one)
-    told = {"account": "", "cluster": view.site.cluster_name, "partition": "", "user": "", "id": 0}
-    if found is None:
-        return told
-    if version < NUMBER_ONLY:
-        told |= {"account": found.account, "user": found.user, "partition": found.partition}
-    return {**told, "id": found.id}
+    found, cluster = view.association(one), view.site.cluster_name
+    if found is not None and version < NUMBER_ONLY:
+        return accounts.short(found, cluster)
+    number = 0 if found is None else found.id
+    return {"account": "", "cluster": cluster, "partition": "", "user": "", "id": number}
 
 
 def _moment(at: float | None) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from adapters.slurm import hostlist, node_states, scontrol_show, sizes
+from adapters.slurm import hostlist, node_states, scontrol_show, scontrol_site
 from adapters.slurm.answer import VERSION
 from adapters.slurm.rest.envelope import answer
 from adapters.slurm.rest.shapes import (
@@ -171,7 +171,7 @@ def node(use: NodeUse, site: Site) -> dict[str, Any]:
         "gpu_spec": "",
         "gres": gres,
         "gres_drained": "N/A",
-        "gres_used": _gres_used(use),
+        "gres_used": scontrol_show.gres_used(use),
         "instance_id": "",
         "instance_type": "",
         "last_busy": _moment(use.last_busy_at or started),
@@ -212,19 +212,6 @@ def node(use: NodeUse, site: Site) -> dict[str, Any]:
 
 def _moment(at: float | None) -> int:
     return 0 if at is None else int(at)
-
-
-def _gres_used(use: NodeUse) -> str:
-    """`gpu:a100:2(IDX:0-1)`"""
-    held: dict[tuple[str, str | None], set[int]] = {}
-    for name, kind, devices in use.devices:
-        held.setdefault((name, kind), set()).update(devices)
-    parts = []
-    for name, kind, _ in use.node.gres:
-        mine = held.get((name, kind), set())
-        parts.append(f"{name}:{kind}:" if kind else f"{name}:")
-        parts[-1] += f"{len(mine)}(IDX:{sizes.spans(sorted(mine)) or 'N/A'})"
-    return ",".join(parts)
 
 
 # ── partitions ────────────────────────────────────────────────────────────────────────────────────
@@ -413,14 +400,14 @@ RESERVATIONS_ANSWER = answer("openapi_reservation_resp", {"reservations": List(R
 def reservation(one: Reservation, nodes: Sequence[Node]) -> dict[str, Any]:
     inside = [node for node in nodes if node.name in one.nodes]
     return {
-        "accounts": _people(one.accounts, one.are_accounts_shut_out),
+        "accounts": scontrol_site.people(one.accounts, one.are_accounts_shut_out),
         "burst_buffer": "",
         "core_count": sum(node.cpus // node.threads_per_core for node in inside),
         "core_specializations": [],
         "end_time": int(one.end_at),
         "features": one.features,
         "flags": sorted(one.flags, key=RESERVATION_FLAGS.of.words.index),
-        "groups": _people(one.groups),
+        "groups": scontrol_site.people(one.groups),
         "licenses": "",
         "max_start_delay": 0,
         "name": one.name,
@@ -431,9 +418,5 @@ def reservation(one: Reservation, nodes: Sequence[Node]) -> dict[str, Any]:
         "start_time": int(one.start_at),
         "watts": {},
         "tres": f"cpu={sum(node.cpus for node in inside)}",
-        "users": _people(one.users, one.are_users_shut_out),
+        "users": scontrol_site.people(one.users, one.are_users_shut_out),
     }
-
-
-def _people(names: Sequence[str], shut_out: bool = False) -> str:
-    return ",".join(f"-{name}" if shut_out else name for name in names)

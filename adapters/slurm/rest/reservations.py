@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from adapters.slurm import scontrol_site
+from adapters.slurm import errors, scontrol_site
 from adapters.slurm.rest import envelope, nodes, parsing
 from adapters.slurm.rest.envelope import Error, Said
 from adapters.slurm.rest.parsing import Failed
@@ -36,7 +36,7 @@ DESCRIPTION = Record(
 )
 BODY = Record("reservation_mod_req", {"reservations": List(DESCRIPTION)})
 ANSWER = envelope.answer("openapi_reservation_mod_resp", {"reservations": List(DESCRIPTION)})
-INVALID = 2053
+INVALID = errors.number_of("invalid_reservation")
 NOT_GIVEN = 4294967294
 _LISTS = ("accounts", "groups", "licenses", "node_list", "tres", "users")
 _NOT_HERE = ("burst_buffer", "comment", "core_count", "licenses", "max_start_delay", "purge_completed", "tres")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from adapters.slurm import options, readers, values
+from adapters.slurm import errors, options, readers, values
 from adapters.slurm.occurrences import Occurrence, Rank
 from adapters.slurm.rest import parsing
 from adapters.slurm.rest.envelope import Error, Said
@@ -166,13 +166,12 @@ def of_each_gpu(option: str) -> Described:
     return Described(TEXT, apply)
 
 
-INVALID_TRES = 2115
 SUBMISSION_FAILED = "Batch job submission failed"
 SUBMIT_SOURCE = "slurm_submit_batch_job()"
 
 
 def _bad_tres(into: Gathered, value: str) -> Failed:
-    return Failed(Error(SUBMISSION_FAILED, INVALID_TRES, SUBMIT_SOURCE))
+    return Failed(Error(SUBMISSION_FAILED, errors.number_of("invalid_tres"), SUBMIT_SOURCE))
 
 
 def tres(option: str) -> Described:
