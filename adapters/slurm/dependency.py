@@ -73,6 +73,7 @@ def _targets(kind: dag.Kind, word: str, text: str) -> list[dag.Clause]:
 
 
 _MOST_TASKS = 1000
+"""In one pair of brackets: each becomes a clause of its own. Of a whole array no task is named."""
 
 
 def _tasks(task: str, text: str) -> list[int]:

@@ -4,7 +4,7 @@ import signal
 from functools import lru_cache
 from pathlib import PurePosixPath
 
-from adapters.slurm import arrayspec, durations
+from adapters.slurm import arrayspec, durations, filenames
 from bridge.core import placement
 from bridge.core.indexset import IndexSet
 from bridge.core.job import WAITING, Job, JobState
@@ -133,8 +133,7 @@ def output_pattern(job: Job, path: str | None) -> str:
 
 
 def standard_output_pattern(job: Job) -> str:
-    default = "slurm-%A_%a.out" if job.request.array is not None else "slurm-%j.out"
-    return output_pattern(job, job.request.files.stdout) or default
+    return output_pattern(job, job.request.files.stdout) or filenames.default_output(job)
 
 
 def run_seconds(job: Job, now: float) -> float:

@@ -25,6 +25,8 @@ _TRIES_AFTER_SECONDS = (0.0, 0.05, 0.15, 0.3, 0.6, 1.0)
 """Waits before the tries to connect: a bridge that is just being restarted is back within two seconds."""
 
 _WAIT_AGAIN_SECONDS = 2.0
+"""Between the rounds of tries by which `sbatch --wait` outlasts a bridge that is away."""
+
 _ANSWER_TIMEOUT_SECONDS = 120.0
 _MOST_BYTES_READ = 64 * 1024 * 1024
 

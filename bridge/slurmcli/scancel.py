@@ -64,7 +64,7 @@ async def _carry_out(world: World, caller: Caller, call: Call, order: scancel.Or
             assert job is not None
             question = scancel.question(job, items[len(answers)].shown)
             return Reply(question=question, state={"answers": answers, "asked": True})
-        items = [item for item, said in zip(items, answers, strict=False) if said and said.strip().lower() == "y"]
+        items = [item for item, told in zip(items, answers, strict=False) if told and told.strip().lower() == "y"]
     done = await _act(world, caller, order, items)
     return replace(done, stderr=said + done.stderr, exit_code=done.exit_code or exit_code)
 

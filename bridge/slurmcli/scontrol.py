@@ -167,20 +167,18 @@ async def _show_jobs(world: World, caller: Caller, call: Call, order: scontrol.S
             return Reply("No jobs in the system\n")
     else:
         # One id and no more: scontrol reads a number and a task, no list.
-        words = [(order.name, None if "[" in order.name else selectors.parse(order.name))]
-        found = []
-        for word, selected in words:
-            if selected is None:
-                return Reply(stderr="scontrol_print_job error: Invalid job id specified\n", exit_code=1)
-            some = await _find(world, caller, selected)
-            if order.data is not None:
-                found += some or []
-                continue
-            if some is None:
-                return _UNKNOWN_ID
-            if not some:
-                return Reply(f"Job {word} not found\n", exit_code=1)
-            found += sorted(some, key=_place_in_array)
+        selected = None if "[" in order.name else selectors.parse(order.name)
+        if selected is None:
+            return Reply(stderr="scontrol_print_job error: Invalid job id specified\n", exit_code=1)
+        some = await _find(world, caller, selected)
+        if order.data is not None:
+            found = some or []
+        elif some is None:
+            return _UNKNOWN_ID
+        elif not some:
+            return Reply(f"Job {order.name} not found\n", exit_code=1)
+        else:
+            found = sorted(some, key=_place_in_array)
     view = await world.view(call, starts=any(job.state in WAITING for job in found))
     if order.data is not None:
         asked = world.asked(caller, order.words)
