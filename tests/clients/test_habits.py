@@ -8,7 +8,7 @@ import dataclasses
 import json
 import re
 from concurrent import futures
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -254,7 +254,7 @@ def test_all_fields_by_the_list_that_sacct_gives_of_them(each_bridge: Bridge, jo
 
 
 def test_ones_jobs_by_name_in_a_span_of_time(each_bridge: Bridge, jobs: Jobs) -> None:
-    since = f"{datetime.now():%Y-%m-%dT%H:00}"
+    since = f"{datetime.now() - timedelta(hours=1):%Y-%m-%dT%H:00}"
     ask = (
         "sacct",
         "-X",
