@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, Optional, Tuple
 
+SPAWN_IS_REFUSED = "error: MPI_Comm_spawn is refused: a step has the tasks that it was started with; use mpirun"
+"""What srun says, whichever kind the program speaks."""
+
 
 class MpiRanks:
     def when_ready(self, start: Callable[[], None]) -> None:

@@ -10,14 +10,17 @@ from __future__ import annotations
 import itertools
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
-from bridge.agent import pmi_text
+from bridge.agent import mpi_ranks, pmi_text
 
 _MOST_BYTES_TOLD = 256 * 1024
 """Of puts in one message to srun."""
 
+_MOST_BYTES_KEPT = 256 * 1024 * 1024
+"""Of all that ranks here put or wait for, in the whole step: the service's memory is not counted as the job's."""
+
 _LIMITS = {"kvsname_max": 256, "keylen_max": 64, "vallen_max": 1024}
-_NOT_A_NUMBER = "-1"
-"""The application's number: there is only one."""
+_APPLICATION = "-1"
+"""The number of the program among those that were spawned: there is only one."""
 
 
 class Rank:
@@ -51,6 +54,7 @@ class Server:
         self._of_node: Dict[str, str] = {}
         self._puts: Dict[str, str] = {}
         self._from_others: Dict[str, str] = {}
+        self._bytes_kept = 0
         self._in_barrier: List[Rank] = []
         self._waiting_for: List[Tuple[Rank, str]] = []
         """Who waits for which attribute of the node."""
@@ -58,7 +62,7 @@ class Server:
     # ── from the ranks ────────────────────────────────────────────────────────────────────────────
 
     def hear(self, number: int, data: bytes) -> None:
-        """Raises ValueError: that is no PMI."""
+        """Raises ValueError: that is no PMI, or too much of it."""
         rank = self._ranks[number]
         rank.reader.feed(data)
         while True:
@@ -98,14 +102,14 @@ class Server:
 
     def _full_init(self, rank: Rank, request: Dict[str, str]) -> None:
         fields = {"pmi_version": 2, "pmi_subversion": 0, "rank": rank.number, "size": self._size}
-        more = {"appnum": _NOT_A_NUMBER, "debugged": "FALSE", "pmiverbose": "FALSE"}
+        more = {"appnum": _APPLICATION, "debugged": "FALSE", "pmiverbose": "FALSE"}
         self._answer(rank, "", request["cmd"], rc=0, **fields, **more)
 
     def _maxes(self, rank: Rank, request: Dict[str, str]) -> None:
         self._answer(rank, "maxes", request["cmd"], rc=0, **_LIMITS)
 
     def _appnum(self, rank: Rank, request: Dict[str, str]) -> None:
-        self._answer(rank, "appnum", request["cmd"], rc=0, appnum=_NOT_A_NUMBER)
+        self._answer(rank, "appnum", request["cmd"], rc=0, appnum=_APPLICATION)
 
     def _kvsname(self, rank: Rank, request: Dict[str, str]) -> None:
         self._answer(rank, "my_kvsname", request["cmd"], rc=0, kvsname=self._name)
@@ -119,8 +123,16 @@ class Server:
     def _finalize(self, rank: Rank, request: Dict[str, str]) -> None:
         self._answer(rank, "finalize_ack", request["cmd"], rc=0)
 
+    def _count(self, *kept: str) -> None:
+        """Raises ValueError."""
+        self._bytes_kept += sum(map(len, kept))
+        if self._bytes_kept > _MOST_BYTES_KEPT:
+            raise ValueError(f"more than {_MOST_BYTES_KEPT} bytes were put")
+
     def _put(self, rank: Rank, request: Dict[str, str]) -> None:
-        self._puts[request.get("key", "")] = request.get("value", "")
+        key, value = request.get("key", ""), request.get("value", "")
+        self._count(key, value)
+        self._puts[key] = value
         self._answer(rank, "put_result", request["cmd"], rc=0)
 
     def _get(self, rank: Rank, request: Dict[str, str]) -> None:
@@ -139,6 +151,7 @@ class Server:
 
     def _put_of_node(self, rank: Rank, request: Dict[str, str]) -> None:
         key, value = request.get("key", ""), request.get("value", "")
+        self._count(key, value)
         self._of_node[key] = value
         self._answer(rank, "", request["cmd"], rc=0)
         served = [waiter for waiter, wanted in self._waiting_for if wanted == key]
@@ -149,6 +162,7 @@ class Server:
     def _get_of_node(self, rank: Rank, request: Dict[str, str]) -> None:
         key = request.get("key", "")
         if key not in self._of_node and request.get("wait") == "TRUE":
+            self._count(key)
             self._waiting_for.append((rank, key))
         else:
             self._found(rank, request["cmd"], self._of_node.get(key))
@@ -177,7 +191,7 @@ class Server:
         self._tell({"do": "abort"})
 
     def _spawn(self, rank: Rank, request: Dict[str, str]) -> None:
-        self._tell_user("error: MPI_Comm_spawn is refused: a step has the tasks that it was started with; use mpirun")
+        self._tell_user(mpi_ranks.SPAWN_IS_REFUSED)
         self._answer(rank, "spawn_result", request["cmd"], rc=-1)
 
     def _name_service(self, rank: Rank, request: Dict[str, str]) -> None:

@@ -6,7 +6,7 @@ Version 1 has lines of words, `cmd=put kvsname=K key=A value=B`; version 2 six c
 
 from __future__ import annotations
 
-from typing import Dict, List, Mapping, Union
+from typing import Dict, Mapping, Union
 
 Fields = Mapping[str, Union[str, int]]
 
@@ -20,8 +20,8 @@ class Reader:
     def __init__(self) -> None:
         self.version = 1
         self._data = b""
-        self._spawns: List[str] = []
-        """Lines of a request to spawn, which has several."""
+        self._spawn: "Dict[str, str] | None" = None
+        """Within a request to spawn, which has several lines: which one of how many it is."""
 
     def feed(self, data: bytes) -> None:
         self._data += data
@@ -58,7 +58,7 @@ class Reader:
         return body.decode("utf-8", "surrogateescape")
 
     def _of_line(self, text: str) -> "Dict[str, str] | None":
-        if self._spawns or text.startswith("mcmd="):
+        if self._spawn is not None or text.startswith("mcmd="):
             return self._of_spawn(text)
         words, separator, value = text.partition(" value=")
         found = dict(_pair(word) for word in words.split())
@@ -68,12 +68,13 @@ class Reader:
 
     def _of_spawn(self, text: str) -> "Dict[str, str] | None":
         """Of several programs each comes as a request of its own; the last one is answered."""
-        self._spawns.append(text)
-        if text != "endcmd":
-            return None
-        found = dict(_pair(line) for line in self._spawns)
-        self._spawns = []
-        return {"cmd": "spawn"} if found.get("totspawns") == found.get("spawnssofar") else None
+        counts = self._spawn or {}
+        name, value = _pair(text)
+        if name in ("totspawns", "spawnssofar"):
+            counts[name] = value
+        self._spawn = None if text == "endcmd" else counts
+        is_last = text == "endcmd" and counts.get("totspawns") == counts.get("spawnssofar")
+        return {"cmd": "spawn"} if is_last else None
 
 
 def _of_message(text: str) -> Dict[str, str]:

@@ -4,7 +4,7 @@ connection to the service as standard input. libpmix has threads and may only be
 
 Frames of `wire.py`, control messages only. In: what to serve, then `fenced`, `block`, `want`, `have`; out: `ready` with
 each rank's environment or `failed`, then `block`, `fence`, `to`, `abort`, `say`. Data is hexadecimal.
-Layouts are those of libpmix 4.2, which 5.0 keeps.
+Layouts, names of facts and numbers are those of libpmix 4.2 (`pmix_common.h`), which 5.0 keeps.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import Any, Dict, List, Sequence, Tuple
 if not __package__:  # run as a program, by a path: our own package is two folders up
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
+from bridge.agent import mpi_ranks, wire
 from bridge.agent import pmix_types as types
-from bridge.agent import wire
 
 _BLOCK_BYTES = 1024 * 1024
 _OK, _SUCCEEDED_AT_ONCE, _NOT_SUPPORTED, _UNREACHABLE = 0, -157, -47, -25
@@ -169,8 +169,7 @@ class Server:
         return self._acknowledge(proc, thing, done, data)
 
     def _on_spawn(self, *_: Any) -> int:
-        line = "error: MPI_Comm_spawn is refused: a step has the tasks that it was started with; use mpirun"
-        self.tell({"do": "say", "line": line})
+        self.tell({"do": "say", "line": mpi_ranks.SPAWN_IS_REFUSED})
         return _NOT_SUPPORTED
 
     def _on_fence(

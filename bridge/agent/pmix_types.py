@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 
 STRING, UINT16, UINT32, INFO, ARRAY, RANK = 3, 13, 14, 24, 39, 40
-"""Kinds of values."""
+"""Kinds of values, by their numbers in `pmix_common.h`."""
 
 _FUNCTIONS_AFTER_SPAWN = 32
 """28 functions in all are known to 4.2; zeros behind them are for what newer ones ask."""

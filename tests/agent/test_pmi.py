@@ -115,6 +115,14 @@ class TestVersion1:
         assert node.ask(2, "cmd=abort exitcode=42\n") == []
         assert node.told == [{"do": "abort"}]
 
+    def test_ranks_do_not_fill_the_service_s_memory(self, monkeypatch):
+        monkeypatch.setattr(pmi, "_MOST_BYTES_KEPT", 1000)
+        node = Node()
+        put = "cmd=put kvsname=12.0 key=a value=" + "v" * 500 + "\n"
+        assert node.ask(2, put) == ["cmd=put_result rc=0\n"]
+        with pytest.raises(ValueError, match="more than 1000 bytes were put"):
+            node.ask(3, put)
+
     def test_a_line_without_end_is_no_pmi(self):
         with pytest.raises(ValueError, match="without end"):
             Node().ask(2, "x" * (2 << 20))
