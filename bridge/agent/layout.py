@@ -27,6 +27,7 @@ class Busy(Exception):
     """Possible, but not while other steps hold what it needs."""
 
 
+_BUSY = "Requested nodes are busy"
 _NO_MEMORY = "Memory required by task is not available"
 _NOT_THERE = "Requested node configuration is not available"
 _TOO_MANY = "More processors requested than permitted"
@@ -144,9 +145,9 @@ class Allocation:
             if of_node is not None and (wish.memory_per_node_mib or 0) > of_node:
                 raise Refused(_NO_MEMORY)
         if any(part.cpus > self.free(part.node) and not part.is_shared for part in parts):
-            raise Busy("Requested nodes are busy")
+            raise Busy(_BUSY)
         if not all(self._has_memory(part.node, part.memory_mib) for part in parts):
-            raise Busy("Requested nodes are busy")
+            raise Busy(_BUSY)
         return parts
 
     def _part(self, wish: Wish, node: int, ranks: Tuple[int, ...]) -> Part:
@@ -172,7 +173,7 @@ class Allocation:
                 if chosen:
                     return chosen, tasks
         if sum(self._most(wish, node) > 0 for node in usable) < least:
-            raise Busy("Requested nodes are busy")  # for ever, as under Slurm
+            raise Busy(_BUSY)  # for ever, as under Slurm
         raise Refused(_TOO_MANY)
 
     def _usable(self, wish: Wish) -> List[int]:

@@ -49,11 +49,12 @@ def memory_folder(launch: Mapping[str, Any], index: int) -> Optional[str]:
 def make_memory_folder(launch: Mapping[str, Any], index: int) -> Optional[str]:
     """As the job's user; None where there is none or none can be made."""
     path = memory_folder(launch, index)
+    if path is None:
+        return None
     try:
-        if path is not None:
-            os.mkdir(path, 0o700)
+        os.mkdir(path, 0o700)
     except FileExistsError:
-        return path if os.lstat(path or "").st_uid == os.geteuid() else None
+        return path if os.lstat(path).st_uid == os.geteuid() else None
     except OSError:
         return None
     return path

@@ -17,18 +17,11 @@ def run(name: str, given: Given, environment: Mapping[str, str], argv: Sequence[
         return 0
     path = programs.find(wanted, environment)
     try:
-        os.stat(path)
-        if not os.access(path, os.X_OK):
-            raise PermissionError(13, os.strerror(13))
         pid = os.posix_spawn(path, [path, *argv], environment)
     except OSError as error:
         say(f"Access denied for {wanted}: {os.strerror(error.errno or 0)}")
         return 0
-    while True:
-        try:
-            return os.waitpid(pid, 0)[1]
-        except InterruptedError:
-            continue
+    return os.waitpid(pid, 0)[1]
 
 
 def code(status: int) -> int:
