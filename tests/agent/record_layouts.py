@@ -9,13 +9,12 @@ import os
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from bridge.agent import step_options
-from tests.e2e import harness, reference
+from tests.e2e import reference
 
 TASKS_AND_NODES = [
     *(f"-n{tasks}" for tasks in range(1, 10)),
@@ -112,13 +111,9 @@ def _ask(slurm: reference.Slurm, root: Path, shape: str, steps: Sequence[str]) -
         variable = "SLURM_HOSTFILE=hosts " if "arbitrary" in argv else ""
         asked = f"{variable}timeout {_WAITS_SECONDS} srun {argv} sh said"
         script.append(f"idle; {asked} > {number}.out 2> {number}.err; echo $? > {number}.code")
-    ran = slurm.run(
-        "sbatch", "--parsable", *shape.split(), "-o", "/dev/null", cwd=root, stdin="\n".join(script).encode()
-    )
-    job = int(ran.out)
-    while (record := slurm.show(job)[0])["JobState"] not in harness.FINAL:
-        time.sleep(0.2)
-    print(f"{shape}: {record['JobState']}", file=sys.stderr)
+    words = ("sbatch", "--wait", "--parsable", *shape.split(), "-o", "/dev/null")
+    job = int(slurm.run(*words, cwd=root, stdin="\n".join(script).encode()).out)
+    print(f"{shape}: {slurm.show(job)[0]['JobState']}", file=sys.stderr)
     environment = dict(line.split("=", 1) for line in (root / "environment").read_text().splitlines() if "=" in line)
     names = slurm.run("scontrol", "show", "hostnames", environment["SLURM_JOB_NODELIST"]).out.split()
     return {

@@ -1,36 +1,23 @@
 """Programs of a real MPICH as steps: `srun --mpi=pmi2`."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.agent.step_ground import Allocation, an_allocation
-from tests.mpi.programs import MEGABYTES_64, compile_world, lines_of_world
+from tests.agent.step_ground import an_allocation
+from tests.mpi.programs import MEGABYTES_64, lines_of_world
 
-pytestmark = pytest.mark.program("mpicc.mpich")
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return compile_world("mpicc.mpich", tmp_path_factory.mktemp("mpich"))
+COMPILER = "mpicc.mpich"
+pytestmark = pytest.mark.program(COMPILER)
 
 
-@pytest.fixture(scope="module")
-def four_nodes() -> Iterator[Allocation]:
-    with an_allocation(2, 2, 2, 2) as made:
-        yield made
-
-
-@pytest.mark.parametrize(("options", "per_node"), [(("-N1", "-n2"), (2,)), (("-N2", "-n4"), (2, 2))])
+@pytest.mark.parametrize(
+    ("options", "per_node"),
+    [(("-N1", "-n2"), (2,)), (("-N2", "-n4"), (2, 2)), (("-N4", "-n8"), (2, 2, 2, 2))],
+)
 def test_hello_and_ring(four_nodes, world, options, per_node):
     ran = four_nodes.srun("--mpi=pmi2", *options, world)
     assert (sorted(ran.out.splitlines()), ran.err, ran.code) == (lines_of_world(*per_node), "", 0)
-
-
-def test_four_nodes(four_nodes, world):
-    ran = four_nodes.srun("--mpi=pmi2", "-N4", "-n8", world)
-    assert (sorted(ran.out.splitlines()), ran.err, ran.code) == (lines_of_world(2, 2, 2, 2), "", 0)
 
 
 @pytest.mark.slow

@@ -2,27 +2,16 @@
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bridge.agent import pmix_ranks, processes
-from tests.agent.step_ground import DEADLINE_SECONDS, Allocation, an_allocation
-from tests.mpi.programs import MEGABYTES_64, compile_program, compile_world, lines_of_world
+from tests.agent.step_ground import DEADLINE_SECONDS, an_allocation
+from tests.mpi.programs import MEGABYTES_64, compile_program, lines_of_world
 
-pytestmark = [pytest.mark.program("mpicc.openmpi"), pytest.mark.program("mpirun.openmpi")]
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return compile_world("mpicc.openmpi", tmp_path_factory.mktemp("openmpi"))
-
-
-@pytest.fixture(scope="module")
-def four_nodes() -> Iterator[Allocation]:
-    with an_allocation(2, 2, 2, 2) as made:
-        yield made
+COMPILER = "mpicc.openmpi"
+pytestmark = [pytest.mark.program(COMPILER), pytest.mark.program("mpirun.openmpi")]
 
 
 @pytest.mark.parametrize(("options", "per_node"), [(("-N1", "-n2"), (2,)), (("-N2", "-n4"), (2, 2))])
@@ -59,7 +48,7 @@ int main(int count, char **words) {
 def test_the_status_of_an_abort_is_sruns(four_nodes, tmp_path: Path):
     source = tmp_path / "aborts.c"
     source.write_text(ABORTS)
-    ran = four_nodes.srun("--mpi=pmix", "-N1", "-n2", compile_program("mpicc.openmpi", source))
+    ran = four_nodes.srun("--mpi=pmix", "-N1", "-n2", compile_program(COMPILER, source))
     told = [line for line in ran.err.splitlines() if line.startswith("srun: ")]
     assert ran.code == 42
     assert told[0] == "srun: Job step aborted: Waiting up to 4 seconds for job step to finish."
