@@ -55,7 +55,6 @@ class Recorder:
             if outcome.error is not None:
                 log.error("a sighting fits no step", extra={"job": str(outcome.key), "why": outcome.error.sentence})
         await self._let_go(name, outcomes)
-        self._wake()
 
     async def _let_go(self, name: str, outcomes: Iterable[Outcome]) -> None:
         """The ends that are on record now: what the backend kept of them may go."""
@@ -79,6 +78,8 @@ class Recorder:
         for job in missing:
             self._working.told.pop(job.key, None)
         await self.give_up(name, [job for job in missing if job.started_at is not None], fence)
+        if missing:  # what is on record wakes by itself, that they are to be told again does not
+            self._wake()
 
     async def give_up(self, name: str, jobs: Sequence[Job], fence: Fence) -> None:
         """The backend has no trace of these attempts, which should be on nodes."""
