@@ -191,8 +191,7 @@ class Service:
 
     async def cancel(self, caller: Caller, selectors: Sequence[Selector], *, why: str = "") -> list[Result]:
         def event(job: Job) -> events.Event | None:
-            if job.is_final:
-                raise Conflict("the job has ended", code="already_done")
+            _must_not_have_ended(job)
             return events.StopAsked(self._now(), caller.user.uid, why)
 
         return await self._change(caller, selectors, event)
@@ -204,7 +203,7 @@ class Service:
         can be released by an operator only."""
 
         def event(job: Job) -> events.Event | None:
-            self._must_not_have_ended(job)
+            _must_not_have_ended(job, "already_finished")
             if job.held_by_admin and not caller.is_operator:
                 return None
             admin = by_admin
@@ -218,7 +217,7 @@ class Service:
         book = await self.accounting.book()
 
         def event(job: Job) -> events.Event | None:
-            self._must_not_have_ended(job)
+            _must_not_have_ended(job, "already_finished")
             if job.held_by_admin and not caller.is_operator:
                 raise NotPermitted("an operator holds the job", code="access_denied")
             if job.priority > 0:
@@ -234,8 +233,7 @@ class Service:
             must_operate(caller)
             if job.state is JobState.SUSPENDED:
                 return None
-            if job.is_final:
-                raise Conflict("the job has ended", code="already_done")
+            _must_not_have_ended(job)
             if not state.is_legal(job, events.Suspended):
                 raise Conflict(f"a job that is {job.state} cannot be suspended", code="job_pending")
             return events.Suspended(self._now(), caller.user.uid)
@@ -245,8 +243,7 @@ class Service:
     async def resume(self, caller: Caller, selectors: Sequence[Selector]) -> list[Result]:
         def event(job: Job) -> events.Event | None:
             must_operate(caller)
-            if job.is_final:
-                raise Conflict("the job has ended", code="already_done")
+            _must_not_have_ended(job)
             if not state.is_legal(job, events.Resumed):
                 raise Conflict(f"a job that is {job.state} cannot be resumed", code="job_pending")
             return events.Resumed(self._now(), caller.user.uid)
@@ -317,8 +314,7 @@ class Service:
     async def _signal_one(self, caller: Caller, job: Job, number: int, to: Target) -> BridgeError | None:
         try:
             _must_own(caller, job)
-            if job.is_final:
-                raise Conflict("the job has ended", code="already_done")
+            _must_not_have_ended(job)
             if job.state not in ON_NODES:
                 raise Conflict("the job has not started", code="cannot_alter")
             await self._backend_of(job).signal(job.id, job.attempt, number, to)
@@ -534,13 +530,6 @@ class Service:
         self.forecast.forget()
         self.nodes.forget()
 
-    # ── rights ────────────────────────────────────────────────────────────────────────────────────
-
-    @staticmethod
-    def _must_not_have_ended(job: Job) -> None:
-        if job.is_final:
-            raise Conflict("the job has ended", code="already_finished")
-
     def _backend_of(self, job: Job) -> Backend:
         partition = self.site.partition(job.partition)
         backend = self._backends.get(partition.backend) if partition else None
@@ -552,6 +541,11 @@ class Service:
 def _must_own(caller: Caller, job: Job) -> None:
     if not caller.is_operator and caller.user.uid != job.request.uid:
         raise NotPermitted(f"job {job.display_id} belongs to {job.request.user}", code="access_denied")
+
+
+def _must_not_have_ended(job: Job, code: str = "already_done") -> None:
+    if job.is_final:
+        raise Conflict("the job has ended", code=code)
 
 
 def _result(selector: Selector, outcome: Outcome) -> Result:
