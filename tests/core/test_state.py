@@ -221,6 +221,7 @@ any_event = st.one_of(
     st.builds(events.Ended, times, attempts, ends),
     st.builds(events.Lost, times, attempts, st.just("gone")),
     st.builds(events.NotStarted, times, attempts, st.just("no")),
+    st.builds(events.Delayed, times, attempts, st.just("no image")),
     st.builds(events.NodeFailed, times, attempts, st.just("down")),
     st.builds(events.StopAsked, times, uids),
     st.builds(events.Requeued, times, uids, st.booleans(), st.booleans()),
