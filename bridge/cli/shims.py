@@ -109,18 +109,20 @@ def write(folder: str, python: str | None = None) -> list[str]:
     foreign = [path for path in paths if os.path.lexists(path) and not is_ours(path)]
     if foreign:
         raise NotOurs("not overwritten, because the bridge did not write them: " + ", ".join(foreign))
-    _compile_client()
+    _compile()
     for name, path in zip(names, paths):  # noqa: B905 — Python 3.9 knows no strict
         _replace(path, text_of(name, python))
     return paths
 
 
-def _compile_client() -> None:
-    """A user who may not write beside the client would compile it at each command."""
-    import py_compile
+def _compile() -> None:
+    """A user who may not write beside the client and the agent would compile them at each command and each srun."""
+    import compileall
 
-    with contextlib.suppress(OSError, py_compile.PyCompileError):
-        py_compile.compile(os.path.join(os.path.dirname(os.path.abspath(__file__)), "client.py"), doraise=True)
+    here = os.path.dirname(os.path.abspath(__file__))
+    with contextlib.suppress(OSError):
+        compileall.compile_file(os.path.join(here, "client.py"), quiet=2)
+        compileall.compile_dir(os.path.join(os.path.dirname(here), "agent"), maxlevels=0, quiet=2)
 
 
 def is_ours(path: str) -> bool:
@@ -135,12 +137,12 @@ def is_ours(path: str) -> bool:
 
 def text_of(name: str, python: str) -> str:
     here = os.path.dirname(os.path.abspath(__file__))
+    root = os.path.dirname(os.path.dirname(here))
     is_direct = len(python) <= _LONGEST_INTERPRETER and not any(character.isspace() for character in python)
     if name == BRIDGE:
-        root = os.path.dirname(os.path.dirname(here))
         return _BRIDGE.format(python=_quoted(python), mark=MARK, root=_quoted(root))
     if name == "srun":
-        code = _SRUN_CODE.format(root=os.path.dirname(os.path.dirname(here)))
+        code = _SRUN_CODE.format(root=root)
         if is_direct:
             return _SRUN.format(python=python, mark=MARK, code=code)
         return _SRUN_THROUGH_SHELL.format(python=_quoted(python), mark=MARK, code=_quoted(code))

@@ -1,5 +1,6 @@
 """`bridge shims DIR`."""
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -78,6 +79,14 @@ def test_bridge_itself_is_there_for_whoever_has_not_the_installation(tmp_path: P
         )
         assert said in done.stdout + done.stderr
         assert done.returncode == code
+
+
+def test_what_commands_run_is_compiled_for_users_who_cannot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "pycache_prefix", str(tmp_path / "cache"))
+    shims.write(str(tmp_path / "bin"))
+    package = Path(shims.__file__).parents[1]
+    for source in (package / "cli" / "client.py", package / "agent" / "srun.py", package / "agent" / "step_ask.py"):
+        assert Path(importlib.util.cache_from_source(str(source))).exists()
 
 
 def test_writing_again_renews_our_own(tmp_path: Path):
