@@ -3,7 +3,6 @@
 import re
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import ordinary
@@ -236,7 +235,6 @@ def interrupted(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.stdout.reconfigure(line_buffering=True)
     ordinary.run(
         ten_rules,
         job_arrays,
