@@ -312,6 +312,14 @@ class TestExplanation:
         assert "postgresql+psycopg://bridge@db/bridge" in text
         assert "Only uid 1001 is served" in text
 
+    def test_says_whom_a_bridge_on_kubernetes_alone_lets_in(self) -> None:
+        cluster = '[[backends]]\nname = "k"\nkind = "kubernetes"\n'
+        found = read(cluster + '[token_review.users]\n"system:serviceaccount:a:ci" = "ci"')
+        told = list(settings_explain.sentences(found, 1001))
+        socket = found.server.socket
+        assert f"Anybody with a token is served; only uid 1001 may use the Unix socket {socket}." in told
+        assert "Tokens of the cluster of the backend k let in: system:serviceaccount:a:ci as ci." in told
+
 
 WRONG = ("x", 5, -1, True, [], {}, 1.5, [1], "", 10**30, ["a", "a"], {"a": 1})
 
