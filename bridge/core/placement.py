@@ -97,7 +97,7 @@ def plan(
             if candidate.keys[0] in estimate:
                 _estimate(board, candidate, by_name, estimates)
             continue
-        for position, key in enumerate(candidate.keys):
+        for key in candidate.keys:
             found = board.place(candidate, by_name)
             if isinstance(found, Placement):
                 placements.append(Placement(key, found.partition, found.shares))
@@ -107,20 +107,19 @@ def plan(
             is_first = lacking.isdisjoint(candidate.partitions)
             if not headed.isdisjoint(candidate.partitions):
                 found = _behind(found)
-            elif found[0] is Reason.NODES_NOT_AVAILABLE:
-                if found[1] != RESERVED:
-                    found = found if is_first else _behind(found)
-                    lacking.update(candidate.partitions)
+            elif found[0] is Reason.NODES_NOT_AVAILABLE and found[1] != RESERVED:
+                found = found if is_first else _behind(found)
+                lacking.update(candidate.partitions)
             elif found[0] is Reason.RESOURCES:
                 at_shares = board.reserve(candidate, by_name)
                 if at_shares is not None:
-                    estimates[candidate.keys[position]] = at_shares
+                    estimates[key] = at_shares
                 if at_shares is not None or board.can_ever_start(candidate, by_name):
                     headed.update(candidate.partitions)
                     found = found if is_first else _behind(found)
                 else:
                     found = hopeless[shape] = (Reason.BAD_CONSTRAINTS, "")
-            reasons[candidate.keys[position]] = found
+            reasons[key] = found
             if key in estimate and key not in estimates:
                 _estimate(board, candidate, by_name, estimates)
             break
