@@ -39,6 +39,7 @@ class WorkingSet:
         self.standings.clear()
         self.told.clear()
         self.retry_at.clear()
+        self.memo.clear()
         for job in await self._store.unfinished():
             self._keep(job)
         self.to_judge = {key for key, job in self.jobs.items() if job.request.dependency is not None}
